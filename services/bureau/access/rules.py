@@ -1,0 +1,313 @@
+"""Who may do what: one table as data, one pure decision over it, and what no rule allows is denied."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Any
+
+from services.bureau.access.callers import OFFICER_ROLES, Caller, Officer, Peer, Role
+
+HOUSEHOLD_TRANSFER = "household_transfer"
+SUPERVISION = "supervision"
+OPERATIONS = "operations"
+PURPOSES = frozenset({HOUSEHOLD_TRANSFER, SUPERVISION, OPERATIONS})
+
+ALL_FIELDS = frozenset({"*"})
+FIELDS_WITHOUT_PERSONS = frozenset(
+    {
+        *("case", "previous_case", "apply_no", "side", "counterpart", "category", "station_code", "version"),
+        *("members", "place", "state", "states", "label_zh", "label_en", "epoch", "since", "void_reason"),
+        *("permit_no", "permit_valid_until", "migration_no", "issue", "certificate_valid_until", "reissue_asked"),
+        *("accepted_on", "signed_at", "closed_at", "items", "next"),
+    }
+)
+"""What an operator sees of a case: where it stands and who owes what, never whose it is."""
+
+
+class Scope(StrEnum):
+    STATION = "station"
+    """The object belongs to the caller's own station."""
+    REGION = "region"
+    """The object's division is the caller's own."""
+    BUREAU = "bureau"
+    """The object belongs to the caller's bureau."""
+    FEDERATION = "federation"
+    """Any object."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One line of the table; `decide` says what each member means."""
+
+    action: str
+    roles: frozenset[str]
+    scope: Scope
+    purposes: frozenset[str]
+    implied: str | None
+    fields: frozenset[str] = ALL_FIELDS
+    open_case: bool = False
+    party: bool = False
+    callers: type[Officer] | type[Peer] = Officer
+    valid: tuple[date | None, date | None] = (None, None)
+    basis: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the slice has loaded about the object; a fact that is not known allows nothing."""
+
+    station_code: str | None = None
+    division_code: str | None = None
+    bureau: str | None = None
+    purpose: str | None = None
+    case_open: bool | None = None
+    parties: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A decision in favour: by which rule, for which purpose. Its fields go into the audit row."""
+
+    rule: Rule
+    purpose: str
+
+    @property
+    def fields(self) -> frozenset[str]:
+        return self.rule.fields
+
+    @property
+    def scope(self) -> Scope:
+        return self.rule.scope
+
+    def shows(self, field: str) -> bool:
+        return self.fields == ALL_FIELDS or field in self.fields
+
+    def filtered(self, answer: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer with the allowed members only, at every depth."""
+        return {name: self._filtered(value) for name, value in answer.items() if self.shows(name)}
+
+    def _filtered(self, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return self.filtered(value)
+        if isinstance(value, list | tuple):
+            return [self._filtered(item) for item in value]
+        return value
+
+
+class Denied(Exception):
+    """No rule allows it. `reason` is for the log and the audit row; `roles` (who may) is what the caller is told."""
+
+    def __init__(self, reason: str, *, action: str, roles: Iterable[str] = ()) -> None:
+        super().__init__(f"{action}: {reason}")
+        self.reason = reason
+        self.action = action
+        self.roles = tuple(sorted(set(roles)))
+
+
+# Legal bases
+PROCEDURE = "长三角区域跨省户口网上迁移工作流程"
+REGISTRATION = "户口登记条例 (1958) Art. 14"
+PERSONAL_DATA = "个人信息保护法 (2021) Art. 6, 34"
+NODE_DUTY = "网络安全法 (2017); GB/T 22239-2019"
+_TRANSFER = frozenset({HOUSEHOLD_TRANSFER})
+_REGISTER = frozenset({HOUSEHOLD_TRANSFER, SUPERVISION})
+_NO_PERSON = PURPOSES
+
+
+def _transfers(actions: str, roles: set[Role], scope: Scope) -> tuple[Rule, ...]:
+    """Acts on a case: the case itself is the purpose."""
+    return tuple(
+        Rule(
+            action=f"transfers.{action}",
+            roles=frozenset(roles),
+            scope=scope,
+            purposes=_TRANSFER,
+            implied=HOUSEHOLD_TRANSFER,
+            basis=PROCEDURE,
+        )
+        for action in actions.split()
+    )
+
+
+def _node(actions: str, roles: Iterable[Role], purposes: frozenset[str], implied: str) -> tuple[Rule, ...]:
+    """What concerns the bureau's node as a whole."""
+    return tuple(
+        Rule(action=action, roles=frozenset(roles), scope=Scope.BUREAU, purposes=purposes, implied=implied, basis=NODE_DUTY)
+        for action in actions.split()
+    )
+
+
+def _register(actions: str, roles: set[Role], scope: Scope) -> tuple[Rule, ...]:
+    """Reading a person in the register: the purpose must be said and the case must be open (minimum necessity)."""
+    return tuple(
+        Rule(
+            action=action,
+            roles=frozenset(roles),
+            scope=scope,
+            purposes=_REGISTER,
+            implied=None,
+            open_case=True,
+            basis=PERSONAL_DATA,
+        )
+        for action in actions.split()
+    )
+
+
+def _peers(actions: str, roles: set[Role]) -> tuple[Rule, ...]:
+    """Questions about a person; the asking bureau has checked its case, which it names."""
+    return tuple(
+        Rule(
+            action=f"transfers.question.{action}",
+            roles=frozenset(roles),
+            scope=Scope.FEDERATION,
+            purposes=_TRANSFER,
+            implied=None,
+            open_case=True,
+            callers=Peer,
+            basis=PROCEDURE,
+        )
+        for action in actions.split()
+    )
+
+
+RULES: tuple[Rule, ...] = (
+    # At the destination
+    *_transfers("open accept ask_supplement supplemented submit withdraw", {Role.COUNTER}, Scope.STATION),
+    *_transfers("look_up_origin settle request_reissue wait void ask_again", {Role.COUNTER}, Scope.STATION),
+    *_transfers("approve void", {Role.POPULATION_OFFICE}, Scope.REGION),
+    *_transfers("approve_talent refuse", {Role.POPULATION_OFFICE, Role.HRSS}, Scope.REGION),
+    # At the origin
+    *_transfers("seal return ask_cancel reissue restore ask_again", {Role.VERIFIER}, Scope.STATION),
+    # At both
+    *_transfers("read", {Role.COUNTER, Role.VERIFIER}, Scope.STATION),
+    Rule(
+        action="transfers.read",
+        roles=frozenset({Role.POPULATION_OFFICE, Role.HRSS}),
+        scope=Scope.REGION,
+        purposes=_REGISTER,
+        implied=HOUSEHOLD_TRANSFER,
+        basis=PROCEDURE,
+    ),
+    Rule(
+        action="transfers.read",
+        roles=frozenset({Role.OPERATOR}),
+        scope=Scope.BUREAU,
+        purposes=frozenset({OPERATIONS}),
+        implied=OPERATIONS,
+        fields=FIELDS_WITHOUT_PERSONS,
+        basis=NODE_DUTY,
+    ),
+    *_node("transfers.ask_again", {Role.OPERATOR}, frozenset({OPERATIONS}), OPERATIONS),
+    # The register
+    *_register("population.read", {Role.COUNTER, Role.VERIFIER}, Scope.STATION),
+    *_register("population.read", {Role.POPULATION_OFFICE}, Scope.REGION),
+    Rule(
+        action="population.hold",
+        roles=frozenset({Role.VERIFIER}),
+        scope=Scope.STATION,
+        purposes=_REGISTER,
+        implied=SUPERVISION,
+        basis=REGISTRATION,
+    ),
+    Rule(
+        action="population.lift_hold",
+        roles=frozenset({Role.VERIFIER}),
+        scope=Scope.STATION,
+        purposes=_REGISTER,
+        implied=SUPERVISION,
+        basis=REGISTRATION,
+    ),
+    # The node
+    Rule(
+        action="stations.read",
+        roles=OFFICER_ROLES,
+        scope=Scope.FEDERATION,
+        purposes=_NO_PERSON,
+        implied=OPERATIONS,
+        basis=PROCEDURE,
+    ),
+    *_node("owed.read", OFFICER_ROLES - {Role.AUDITOR}, _NO_PERSON, OPERATIONS),
+    *_node("operations.read operations.replay operations.skip", {Role.OPERATOR}, frozenset({OPERATIONS}), OPERATIONS),
+    *_node("audit.read", {Role.AUDITOR}, frozenset({SUPERVISION}), SUPERVISION),
+    # Peers
+    *_peers("person_status resident_for_transfer", {Role.COUNTER, Role.POPULATION_OFFICE, Role.VERIFIER}),
+    Rule(
+        action="transfers.question.transfer_state",
+        roles=frozenset(Role),
+        scope=Scope.FEDERATION,
+        purposes=frozenset({HOUSEHOLD_TRANSFER, OPERATIONS}),
+        implied=HOUSEHOLD_TRANSFER,
+        party=True,
+        callers=Peer,
+        basis=PROCEDURE,
+    ),
+)
+ACTIONS = frozenset(rule.action for rule in RULES)
+
+
+def decide(caller: Caller, action: str, facts: Facts, day: date) -> Grant:
+    """The rule that lets `caller` do `action` to the object described by `facts` on the business day `day`.
+
+    The purpose is that of the facts, else the caller's; a peer's purpose and case are those it signed. Raises Denied.
+    """
+    return _within_scope(caller, _rule_and_purpose(caller, action, facts.purpose, day), facts)
+
+
+def reach(caller: Caller, action: str, day: date, *, purpose: str | None = None) -> Grant:
+    """What a list may show, and what a caller may try at all: the rule before any object is known.
+
+    The row filter follows `Grant.scope`: own station, own division, own bureau, all. Raises Denied.
+    """
+    return _rule_and_purpose(caller, action, purpose, day)
+
+
+def _rule_and_purpose(caller: Caller, action: str, purpose: str | None, day: date) -> Grant:
+    rules = [rule for rule in RULES if rule.action == action and isinstance(caller, rule.callers)]
+    roles = {role for rule in rules for role in rule.roles}
+    own = [rule for rule in rules if caller.role in rule.roles]
+    if not own:
+        raise Denied(f"role {caller.role} may not", action=action, roles=roles)
+    rule = next((rule for rule in own if _is_valid(rule, day)), None)
+    if rule is None:
+        raise Denied(f"no rule is in force on {day}", action=action, roles=roles)
+    signed = isinstance(caller, Peer)
+    granted = (None if signed else purpose) or caller.purpose or rule.implied
+    if granted is None:
+        raise Denied("no purpose is named", action=action, roles=roles)
+    if granted not in rule.purposes:
+        raise Denied(f"not for the purpose {granted}", action=action, roles=roles)
+    return Grant(rule, granted)
+
+
+def _is_valid(rule: Rule, day: date) -> bool:
+    first, last = rule.valid
+    return (first is None or first <= day) and (last is None or day <= last)
+
+
+def _within_scope(caller: Caller, grant: Grant, facts: Facts) -> Grant:
+    rule = grant.rule
+    if not _reaches(caller, rule.scope, facts):
+        raise Denied(f"the object is outside the caller's {rule.scope}", action=rule.action, roles=rule.roles)
+    if rule.open_case and not _has_open_case(caller, facts):
+        raise Denied("no open case is named", action=rule.action, roles=rule.roles)
+    if rule.party and caller.bureau not in facts.parties:
+        raise Denied(f"{caller.bureau} is no party of the case", action=rule.action, roles=rule.roles)
+    return grant
+
+
+def _reaches(caller: Caller, scope: Scope, facts: Facts) -> bool:
+    if scope is Scope.FEDERATION:
+        return True
+    if isinstance(caller, Peer):
+        return False
+    if scope is Scope.BUREAU:
+        return facts.bureau == caller.bureau
+    if scope is Scope.REGION:
+        return facts.division_code == caller.post.division_code
+    return facts.station_code == caller.post.station_code
+
+
+def _has_open_case(caller: Caller, facts: Facts) -> bool:
+    """A peer's case lies in its own database: it vouches for it by its signature."""
+    return caller.case is not None if isinstance(caller, Peer) else facts.case_open is True

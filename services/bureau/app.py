@@ -1,0 +1,108 @@
+"""The only wiring for HTTP: the web door (officers, operations) and the peer door (questions of other bureaus).
+
+Both are built from one `Wiring`; building connects to nothing.
+"""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Path, Request, Response
+
+from services.bureau.access.calls import public
+from services.bureau.access.development import build_development_provider
+from services.bureau.console import api as console_api
+from services.bureau.population import api as population_api
+from services.bureau.settings import Settings
+from services.bureau.stations import api as stations_api
+from services.bureau.transfers import api as transfers_api
+from services.bureau.wiring import Overrides, Wiring, wire
+from shared.contract.registry import QUESTIONS
+from shared.database import Session
+from shared.peers import PeerReply
+from shared.telemetry import MetricsMiddleware, TraceMiddleware
+from shared.web import BodyLimitMiddleware, NotFound, UnexpectedErrorMiddleware, install_problem_handlers
+
+PEER_BODY_LIMIT_BYTES = 1024 * 1024  # check 1 of an envelope: nothing larger is read
+DESCRIPTION = "A bureau's node for its officers. Bearer token, and Quanyu-Post where an officer holds several posts."
+TRUST_LIST_MEDIA_TYPE = "application/jose+json"
+
+
+def create_app(settings: Settings, overrides: Overrides | None = None) -> FastAPI:
+    """The web door of one node. `overrides` replace named parts in tests."""
+    return build_web(wire(settings, overrides))
+
+
+def build_web(wiring: Wiring) -> FastAPI:
+    """Officers' API, operations, health, metrics, the public trust list and, in development, the login."""
+    app = FastAPI(title=f"Quanyu {wiring.profile.name_en}", description=DESCRIPTION, version="1")
+    app.state.wiring = wiring
+    for router in (transfers_api.router, population_api.router, stations_api.router, console_api.router):
+        app.include_router(router)
+    _serve_trust_lists(app, wiring)
+    if wiring.development is not None:
+        app.mount("/dev", build_development_provider(wiring.development, officer_name=_officer_name(wiring)))
+    install_problem_handlers(app)
+    app.add_middleware(BodyLimitMiddleware)
+    app.add_middleware(UnexpectedErrorMiddleware)
+    app.add_middleware(MetricsMiddleware, metrics=wiring.metrics)
+    app.add_middleware(TraceMiddleware)
+    return app
+
+
+def build_peer_door(wiring: Wiring) -> FastAPI:
+    """Questions of other bureaus; the envelope authenticates, TLS only transports."""
+    app = FastAPI(title=f"Quanyu peer door of {wiring.settings.bureau}", docs_url=None, redoc_url=None, openapi_url=None)
+    paths = {kind.path for kind in QUESTIONS.values()}
+    asked = Depends(public("the envelope says who asks; it is opened before anything else"))
+
+    @app.post("/peer/v1/{capability}/{question}", dependencies=[asked])
+    async def answer(request: Request) -> Response:
+        path = request.url.path
+        if path not in paths:
+            raise NotFound
+        reply = await wiring.peer_server.answer(await request.body(), path)
+        return _as_response(reply)
+
+    install_problem_handlers(app)
+    app.add_middleware(BodyLimitMiddleware, limit_bytes=PEER_BODY_LIMIT_BYTES)
+    app.add_middleware(UnexpectedErrorMiddleware)
+    app.add_middleware(MetricsMiddleware, metrics=wiring.metrics)
+    app.add_middleware(TraceMiddleware)
+    return app
+
+
+def _as_response(reply: PeerReply) -> Response:
+    headers = {} if reply.retry_after_seconds is None else {"Retry-After": str(reply.retry_after_seconds)}
+    return Response(reply.body, reply.status, headers=headers | {"content-type": reply.content_type})
+
+
+def _serve_trust_lists(app: FastAPI, wiring: Wiring) -> None:
+    """Every version, without login: a list proves itself by its roots' signatures."""
+    everybody = [Depends(public("a trust list proves itself"))]
+
+    @app.get("/.well-known/quanyu/trust-list", dependencies=everybody, tags=["trust"])
+    async def newest() -> Response:
+        """The list in force, as signed."""
+        return _trust_list(wiring, wiring.node.trust.current.version)
+
+    @app.get("/.well-known/quanyu/trust-list/{version}", dependencies=everybody, tags=["trust"])
+    async def one(version: Annotated[int, Path(ge=1)]) -> Response:
+        """A list that is or was in force."""
+        return _trust_list(wiring, version)
+
+
+def _trust_list(wiring: Wiring, version: int) -> Response:
+    raw = wiring.node.trust.raw(version)
+    if raw is None:
+        raise NotFound
+    return Response(raw, media_type=TRUST_LIST_MEDIA_TYPE)
+
+
+def _officer_name(wiring: Wiring) -> Any:
+    async def name_of(badge_no: str) -> str | None:
+        async def unit(session: Session) -> str | None:
+            posts = await wiring.posts_of(session, badge_no, session.node.business_today())
+            return posts[0].officer_name if posts else None
+
+        return await wiring.database.run(unit, name="development.officer")
+
+    return name_of

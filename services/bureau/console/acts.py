@@ -1,0 +1,81 @@
+"""Reading what the kit knows, for operators and for Prometheus."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import func, select
+
+from shared.database import DatabaseDown, Session
+from shared.messaging import dead_letters
+from shared.messaging.owed import LIST as OWED
+from shared.messaging.owed import OLDEST as OLDEST_OWED
+from shared.messaging.tables import dead_letter, outbox, peer
+from shared.web import NotFound
+
+OWED_SHOWN = 500
+PEERS = select(peer).order_by(peer.c.bureau)
+UNSENT = select(func.count(), func.min(outbox.c.created_at)).where(outbox.c.sent_at.is_(None))
+LETTERS = (
+    select(dead_letter.c.reason, func.count().label("letters"))
+    .where(dead_letter.c.resolved_at.is_(None))
+    .group_by(dead_letter.c.reason)
+)
+
+
+async def read_owed(session: Session) -> dict[str, Any]:
+    """{"owed": rows, "oldest": by peer and direction}."""
+    rows = (await session.execute(OWED.limit(OWED_SHOWN))).all()
+    oldest = (await session.execute(OLDEST_OWED)).all()
+    shown = ("case_id", "kind", "peer", "direction", "since", "business_since", "due_at", "asks", "next_ask_at")
+    return {
+        "owed": [{name: getattr(row, name) for name in shown} for row in rows],
+        "oldest": [dict(row._mapping) for row in oldest],
+    }
+
+
+async def read_peers(session: Session) -> Sequence[Mapping[str, Any]]:
+    return [dict(row._mapping) for row in await session.execute(PEERS)]
+
+
+async def read_letters(session: Session, *, after: int, most: int) -> list[dict[str, Any]]:
+    """Where each letter came from and why it is dead; its bytes stay in the database."""
+    rows = await dead_letters.list_open(session, after=after, most=most)
+    shown = ("id", "topic", "partition", "offset", "reason", "error", "first_seen")
+    return [{name: getattr(row, name) for name in shown} for row in rows]
+
+
+async def skip_letter(session: Session, letter: int, reason: str) -> dict[str, Any]:
+    """Raises NotFound when there is no open letter of that number."""
+    try:
+        await dead_letters.skip(session, letter, reason=reason)
+    except dead_letters.NoSuchLetter:
+        raise NotFound from None
+    return {"letter": letter, "outcome": "skipped"}
+
+
+async def measure(wiring: Any) -> None:
+    """Set the gauges whose truth is in the database, when somebody asks; a database that is down leaves them and says so."""
+    metrics = wiring.metrics
+
+    async def unit(session: Session) -> None:
+        now = session.node.machine_now()
+        unsent, oldest = (await session.execute(UNSENT)).one()
+        metrics.outbox_unsent.set(unsent)
+        metrics.outbox_oldest_seconds.set(0 if oldest is None else (now - oldest).total_seconds())
+        metrics.dead_letters.clear()
+        for row in await session.execute(LETTERS):
+            metrics.dead_letters.labels(row.reason).set(row.letters)
+        metrics.owed.clear()
+        metrics.owed_oldest_seconds.clear()
+        for row in await session.execute(OLDEST_OWED):
+            by = row.peer if row.direction == "by_them" else wiring.settings.bureau
+            metrics.owed.labels(by).inc(row.count)
+            metrics.owed_oldest_seconds.labels(by).set((now - row.oldest).total_seconds())
+
+    try:
+        await wiring.database.run(unit, name="metrics")
+        metrics.up.labels("database").set(1)
+    except DatabaseDown:
+        metrics.up.labels("database").set(0)
+    for name, state in wiring.health.loops.items():
+        metrics.up.labels(f"loop.{name}").set(0 if state.error else 1)

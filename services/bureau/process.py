@@ -1,0 +1,109 @@
+"""One node as one process: web door, peer door and worker in one loop, or one of them alone."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from services.bureau.app import build_peer_door, build_web
+from services.bureau.settings import Settings
+from services.bureau.wiring import Overrides, Wiring, wire
+from services.bureau.worker import Worker
+from shared.envelope import tls_server_context
+from shared.telemetry import configure_logs
+
+Part = Literal["all", "web", "peer", "worker"]
+SHUTDOWN_SECONDS = 5
+BACKLOG = 512
+
+
+class PortTaken(Exception):
+    """The address is in use or not ours; the text names it."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: two servers and a worker share one process, which handles them once."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def run_node(profile_folder: Path, *, only: Part = "all", overrides: Overrides | None = None, **settings: Any) -> None:
+    """Run the node of one bureau until SIGTERM or SIGINT. Raises SettingsError, PortTaken, KeyFileError, TrustListRefused."""
+    made = Settings(bureau=profile_folder.name, profile_folder=profile_folder, **settings)
+    configure_logs(made.log_level)
+    asyncio.run(serve(wire(made, overrides), only=only))
+
+
+async def serve(wiring: Wiring, *, only: Part = "all") -> None:
+    """Serve the wanted parts until a signal comes, then end within SHUTDOWN_SECONDS and a few."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    servers, sockets = _servers(wiring, only)
+    worker = Worker(wiring) if only in ("all", "worker") else None
+    tasks = [asyncio.create_task(server.serve([sock])) for server, sock in zip(servers, sockets, strict=True)]
+    if worker is not None:
+        tasks.append(asyncio.create_task(worker.run()))
+    logger = structlog.get_logger(__name__)
+    logger.info("node_started", bureau=wiring.settings.bureau, pid=os.getpid(), parts=only)
+    stopped = asyncio.create_task(stopping.wait())
+    await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    for server in servers:
+        server.should_exit = True
+    if worker is not None:
+        await worker.stop()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await wiring.close()
+    logger.info("node_stopped", bureau=wiring.settings.bureau)
+
+
+def _servers(wiring: Wiring, only: Part) -> tuple[list[_Server], list[socket.socket]]:
+    settings, profile = wiring.settings, wiring.profile
+    servers, sockets = [], []
+    if only in ("all", "web"):
+        servers.append(_server(build_web(wiring)))
+        sockets.append(_bind(settings.host, settings.web_port or profile.web_port))
+    if only in ("all", "peer"):
+        context = tls_server_context(settings.keys_folder, wiring.node.trust.current)
+        servers.append(_server(build_peer_door(wiring), context))
+        sockets.append(_bind(settings.host, settings.peer_port or profile.peer_port))
+    return servers, sockets
+
+
+def _server(app: FastAPI, context: ssl.SSLContext | None = None) -> _Server:
+    return _Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            ssl_context_factory=None if context is None else lambda config, default: context,
+        )
+    )
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """Bind before anything else, so that a taken port is one clear sentence."""
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+        bound.listen(BACKLOG)
+    except OSError as error:
+        bound.close()
+        raise PortTaken(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    return bound

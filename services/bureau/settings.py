@@ -1,0 +1,50 @@
+"""What a node must be told. One frozen object, read once; nothing else reads the environment."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+
+class BureauProfile(BaseModel, frozen=True):
+    """A province's `bureau.toml`: who it is and which ports it uses by default (after GB/T 2260)."""
+
+    code: str
+    name: str
+    name_en: str
+    division_prefix: str = Field(pattern=r"^\d{2}$")
+    web_port: int
+    peer_port: int
+
+
+class Settings(BaseSettings):
+    """Settings of one node; each can be given as an environment variable, for example QUANYU_DATABASE_URL."""
+
+    model_config = SettingsConfigDict(env_prefix="QUANYU_", frozen=True, extra="forbid")
+
+    bureau: str = Field(description="code of the bureau: shanghai, jiangsu, zhejiang or anhui")
+    profile_folder: Path = Field(description="folder of the province: bureau.toml, stations.csv, posts.csv, rules.toml")
+    environment: Literal["development", "production"] = Field(default="production", description="development mounts /dev")
+    keys_folder: Path = Field(description="folder of this bureau's private keys, trust lists and anchors")
+    database_url: str = Field(description="PostgreSQL of this bureau, as the node's role: postgresql+asyncpg://…")
+    bus_file: Path | None = Field(default=None, description="local bus: one SQLite file that all nodes share")
+    kafka_bootstrap: str | None = Field(default=None, description="Apache Kafka: host:port[,host:port…]; used when given")
+    run_folder: Path = Field(description="folder for the business clock's offset and the development provider's key")
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    web_port: int = Field(default=0, description="officers, citizens, operations; 0: the profile's")
+    peer_port: int = Field(default=0, description="questions of peers (mTLS); 0: the profile's")
+    replica: str = Field(default="1", description="name of this replica; a restarted one takes its own relay lease back")
+    oidc_issuer: str = Field(default="", description="issuer of officers' access tokens; empty: the development provider")
+    oidc_jwks_url: str = Field(default="", description="where that issuer's keys are")
+    log_level: str = Field(default="info", description="debug, info, warning or error")
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *rest: Any, **more: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings, more["env_settings"])
+
+    def profile(self) -> BureauProfile:
+        return BureauProfile(**tomllib.loads((self.profile_folder / "bureau.toml").read_text()))

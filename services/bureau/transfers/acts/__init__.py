@@ -1,0 +1,65 @@
+"""What officers do with transfers: session first, then who acts, in the caller's transaction, never a commit."""
+
+from services.bureau.transfers.acts.destination import (
+    accept,
+    approve,
+    ask_supplement,
+    open_case,
+    refuse,
+    submit,
+    supplemented,
+    void,
+    wait,
+    withdraw,
+)
+from services.bureau.transfers.acts.origin import (
+    RestoreForm,
+    ReturnForm,
+    SealForm,
+    ask_cancel,
+    reissue,
+    restore,
+    return_permit,
+    seal,
+)
+from services.bureau.transfers.acts.reading import (
+    ask_again,
+    ask_by_timer,
+    note_hold,
+    queue,
+    read_case,
+    read_findings,
+    silent_since,
+)
+from services.bureau.transfers.acts.settlement import SettlementForm, request_reissue, settle
+
+__all__ = [
+    "RestoreForm",
+    "ReturnForm",
+    "SealForm",
+    "SettlementForm",
+    "accept",
+    "approve",
+    "ask_again",
+    "ask_by_timer",
+    "ask_cancel",
+    "ask_supplement",
+    "note_hold",
+    "open_case",
+    "queue",
+    "read_case",
+    "read_findings",
+    "refuse",
+    "reissue",
+    "request_reissue",
+    "restore",
+    "return_permit",
+    "seal",
+    "settle",
+    "silent_since",
+    "submit",
+    "supplemented",
+    "void",
+    "wait",
+    "withdraw",
+]

@@ -1,0 +1,189 @@
+"""Loading and saving cases. Statements are built once."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, bindparam, func, insert, select, update
+
+from services.bureau.transfers.rules.case import Case, Member
+from services.bureau.transfers.rules.errors import NoSuchCase
+from services.bureau.transfers.states import Side, State
+from services.bureau.transfers.tables import (
+    OPEN_AT_DESTINATION,
+    document_number,
+    transfer_case,
+    transfer_member,
+    transfer_receipt,
+)
+from shared.database import Session
+
+_CASE_KEY = (transfer_case.c.counterpart == bindparam("a_counterpart"), transfer_case.c.case_id == bindparam("a_case"))
+_SAVED = [column.name for column in transfer_case.columns if column.name not in ("counterpart", "case_id", "created_at")]
+GET = select(transfer_case).where(*_CASE_KEY)
+GET_LOCKED = GET.with_for_update()
+OF_OFFICERS = select(transfer_case.c.counterpart).where(
+    transfer_case.c.case_id == bindparam("a_case"), transfer_case.c.file.is_not(None)
+)
+MEMBERS = (
+    select(transfer_member)
+    .where(transfer_member.c.counterpart == bindparam("a_counterpart"), transfer_member.c.case_id == bindparam("a_case"))
+    .order_by(transfer_member.c.place)
+)
+INSERT = insert(transfer_case)
+UPDATE = update(transfer_case).where(*_CASE_KEY).values({name: bindparam(f"new_{name}") for name in _SAVED})
+INSERT_MEMBER = insert(transfer_member)
+UPDATE_MEMBER = (
+    update(transfer_member)
+    .where(
+        transfer_member.c.counterpart == bindparam("a_counterpart"),
+        transfer_member.c.case_id == bindparam("a_case"),
+        transfer_member.c.place == bindparam("a_place"),
+    )
+    .values(
+        state=bindparam("new_state"),
+        epoch=bindparam("new_epoch"),
+        void_reason=bindparam("new_void_reason"),
+        settlement=bindparam("new_settlement"),
+        state_since=bindparam("new_since"),
+        state_since_business=bindparam("new_since_business"),
+    )
+)
+INSERT_RECEIPT = insert(transfer_receipt)
+NEXT_NUMBER = select(document_number.next_value())
+TOMBSTONES_SINCE = select(func.count()).where(
+    transfer_case.c.counterpart == bindparam("a_counterpart"),
+    transfer_case.c.file.is_(None),
+    transfer_case.c.created_at > bindparam("since"),
+)
+OPEN_CASES_OF = (
+    select(transfer_member.c.citizen_index, transfer_case.c.apply_no, transfer_member.c.state_since_business)
+    .join(
+        transfer_case,
+        (transfer_case.c.counterpart == transfer_member.c.counterpart) & (transfer_case.c.case_id == transfer_member.c.case_id),
+    )
+    .where(
+        transfer_member.c.citizen_index == bindparam("citizen"),
+        transfer_member.c.side == Side.DESTINATION.value,
+        transfer_member.c.state.in_(OPEN_AT_DESTINATION),
+    )
+)
+
+
+async def load_case(session: Session, counterpart: str, case_id: UUID, *, lock: bool = True) -> Case | None:
+    """The case that `counterpart` may speak about, its row locked so that one act or message at a time changes it."""
+    key = {"a_counterpart": counterpart, "a_case": case_id}
+    row = (await session.execute(GET_LOCKED if lock else GET, key)).one_or_none()
+    if row is None:
+        return None
+    members = (await session.execute(MEMBERS, key)).all()
+    return as_case(row, members)
+
+
+async def load_for_officer(session: Session, case_id: UUID, *, lock: bool = True) -> Case:
+    """The case that officers see under this id: tombstones are none. Raises NoSuchCase."""
+    counterpart = (await session.execute(OF_OFFICERS, {"a_case": case_id})).scalar_one_or_none()
+    case = None if counterpart is None else await load_case(session, counterpart, case_id, lock=lock)
+    if case is None:
+        raise NoSuchCase(case_id)
+    return case
+
+
+def as_case(row: Row[Any], members: Sequence[Row[Any]]) -> Case:
+    values = dict(row._mapping)
+    for name in ("created_at", "updated_at"):
+        values.pop(name)
+    stored_file = values.pop("file")
+    case = Case(**{**values, "side": Side(values["side"])}, stored_file=stored_file)
+    for one in members:
+        case.members[one.place] = Member(
+            place=one.place,
+            state=State(one.state),
+            epoch=one.epoch,
+            citizen_index=one.citizen_index,
+            state_since=one.state_since,
+            void_reason=one.void_reason,
+            settlement=one.settlement,
+        )
+    return case
+
+
+async def insert_case(session: Session, case: Case) -> None:
+    """Write a new case with its members."""
+    case.version = 1
+    now = session.node.machine_now()
+    values = {name: value for name, value in _values(case).items() if name in _SAVED}
+    row = values | {"counterpart": case.counterpart, "case_id": case.case_id, "created_at": now, "updated_at": now}
+    await session.execute(INSERT, row)
+    for member in case.in_order():
+        if member.state is not State.UNKNOWN:
+            await insert_member(session, case, member)
+
+
+async def insert_member(session: Session, case: Case, member: Member) -> None:
+    await session.execute(
+        INSERT_MEMBER,
+        {
+            "counterpart": case.counterpart,
+            "case_id": case.case_id,
+            "place": member.place,
+            "side": case.side.value,
+            "state": member.state.value,
+            "epoch": member.epoch,
+            "citizen_index": member.citizen_index,
+            "void_reason": member.void_reason,
+            "settlement": member.settlement,
+            "state_since": member.state_since,
+            "state_since_business": session.node.business_now(),
+        },
+    )
+
+
+async def save_case(session: Session, case: Case, changed: Sequence[Member] = ()) -> None:
+    """Write the case and those members back; the version goes up by one."""
+    case.version += 1
+    key = {"a_counterpart": case.counterpart, "a_case": case.case_id}
+    values = _values(case) | {"updated_at": session.node.machine_now()}
+    await session.execute(UPDATE, key | {f"new_{name}": values[name] for name in _SAVED})
+    for member in changed:
+        await session.execute(
+            UPDATE_MEMBER,
+            key
+            | {
+                "a_place": member.place,
+                "new_state": member.state.value,
+                "new_epoch": member.epoch,
+                "new_void_reason": member.void_reason,
+                "new_settlement": member.settlement,
+                "new_since": member.state_since,
+                "new_since_business": session.node.business_now(),
+            },
+        )
+
+
+def _values(case: Case) -> dict[str, Any]:
+    values = {name: getattr(case, name) for name in _SAVED if name not in ("file", "updated_at")}
+    return values | {"side": case.side.value, "file": case.stored_file, "updated_at": None}
+
+
+async def next_number(session: Session) -> int:
+    """The next number for a permit, a migration certificate or a serial; gaps mean nothing."""
+    return int((await session.execute(NEXT_NUMBER)).scalar_one())
+
+
+async def keep_receipt(session: Session, case: Case, *, package: str, code: int, message: str) -> None:
+    """A row of the officers' list of what went out and came back (domain.md 4.4 c)."""
+    await session.execute(
+        INSERT_RECEIPT,
+        {
+            "counterpart": case.counterpart,
+            "case_id": case.case_id,
+            "package_type": package,
+            "serial_no": case.serial_no,
+            "permit_no": case.permit_no,
+            "migration_no": case.migration_no,
+            "code": code,
+            "message": message,
+            "at": session.node.business_now(),
+        },
+    )

@@ -1,0 +1,336 @@
+"""What officers of the destination do: take the application, decide, settle, void. Session first, then who acts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from services.bureau.access.callers import Officer
+from services.bureau.access.rules import HOUSEHOLD_TRANSFER, Facts, Grant, decide
+from services.bureau.population import acts as population
+from services.bureau.rulebook import RuleBook
+from services.bureau.stations import acts as stations
+from services.bureau.stations.acts import UnknownStation
+from services.bureau.transfers.acts.cases import OPEN_CASES_OF, keep_receipt, load_for_officer, next_number
+from services.bureau.transfers.acts.moving import conclude, happen
+from services.bureau.transfers.rules.application import (
+    SELF,
+    ApplicationForm,
+    Knowledge,
+    PersonForm,
+    faults_of,
+    movement_of,
+    origin_bureau_of,
+    require_open,
+)
+from services.bureau.transfers.rules.case import Case, Member
+from services.bureau.transfers.rules.documents import Issuer, Numbers, make_permit
+from services.bureau.transfers.rules.errors import PROTOCOL, ApplicationRefused, NotInThisState, fault
+from services.bureau.transfers.states import BEGINS, On, Side, State
+from services.bureau.transfers.tables import PACKAGE_PERMIT, Application, Mover, NewHome, Note, OldHome
+from shared.contract.codes import VoidReason
+from shared.database import Session
+from shared.identifiers.apply_no import new_apply_no
+from shared.identifiers.bureau import province_of_bureau
+from shared.identifiers.citizen_id import parse_citizen_id_no
+from shared.identifiers.query_code import new_query_code
+from shared.identifiers.texts import N_
+from shared.identifiers.unit_code import division_of_unit
+
+BEFORE_APPROVAL = (State.DRAFT, State.ACCEPTED, State.SUPPLEMENT_REQUIRED, State.UNDER_REVIEW)
+VOID_BY_OFFICER = frozenset({VoidReason.WITHDRAWN, VoidReason.EXPIRED, VoidReason.INVALID})
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A new case; `query_code` is shown this once, on the receipt."""
+
+    case: Case
+    query_code: str
+
+
+async def load_for(session: Session, officer: Officer, action: str, case_id: UUID) -> Case:
+    """The case, locked, if `officer` may do `action` to it. Raises NoSuchCase, Denied."""
+    case = await load_for_officer(session, case_id)
+    require(session, officer, action, case)
+    return case
+
+
+def require(session: Session, officer: Officer, action: str, case: Case) -> Grant:
+    """May `officer` do `action` to this case? Raises Denied."""
+    facts = Facts(
+        station_code=case.station_code,
+        division_code=None if case.station_code is None else division_of_unit(case.station_code),
+        bureau=session.node.bureau,
+        purpose=HOUSEHOLD_TRANSFER,
+    )
+    return decide(officer, action, facts, session.node.business_today())
+
+
+async def act_on(session: Session, case: Case, on: On, places: Sequence[int] | None = None) -> None:
+    """One act on the members in a state where it begins (all of `places`, or all of the case). Raises NotInThisState."""
+    wanted = sorted(case.members) if places is None else places
+    moved = await happen(session, case, on, wanted)
+    if not moved.changed or (places is not None and len(moved.changed) < len(wanted)):
+        raise NotInThisState(on.value, (case.members[place].state for place in wanted))
+    await conclude(session, case, on.value, [moved])
+
+
+# ---- the application ----------------------------------------------------------------------------------------------------
+
+
+async def open_case(session: Session, officer: Officer, form: ApplicationForm, *, previous: UUID | None = None) -> Opened:
+    """Take an application as a draft. Raises ApplicationRefused with every fault, UnknownStation.
+
+    `previous`: a returned or void case of the same citizen, whose case number goes on."""
+    decide(officer, "transfers.open", _own_station(session, officer), session.node.business_today())
+    faults = list(faults_of(form, await _knowledge(session, officer, form)))
+    if faults:
+        raise ApplicationRefused(*faults)
+    today = session.node.business_today()
+    origin_bureau = origin_bureau_of(form)
+    if origin_bureau is None:
+        raise AssertionError("refused above")
+    apply_no = new_apply_no(form.destination.division_code, today)
+    if previous is not None:
+        apply_no = await _number_of(session, previous, apply_no)
+    application = await _application(session, officer, form, origin_bureau)
+    code = new_query_code()
+    case = Case(
+        counterpart=origin_bureau,
+        case_id=uuid7(),
+        side=Side.DESTINATION,
+        apply_no=apply_no,
+        previous_case=previous,
+        category=form.category,
+        station_code=officer.post.station_code,
+        query_code_index=code,
+    )
+    case.write(application=application)
+    now = session.node.machine_now()
+    for mover in application.movers:
+        state = BEGINS[Side.DESTINATION]
+        case.members[mover.place] = Member(mover.place, state, 0, mover.citizen_id_no, now)
+    await conclude(session, case, "open", [])
+    return Opened(case, code)
+
+
+async def _knowledge(session: Session, officer: Officer, form: ApplicationForm) -> Knowledge:
+    """Everything the judgement of an application needs to know of this node."""
+    node, today = session.node, session.node.business_today()
+    origin_bureau = origin_bureau_of(form)
+    people = [form.applicant, *form.members]
+    registered, open_cases = set(), {}
+    for person in people:
+        found = await population.find_resident(session, person.citizen_id_no)
+        if found is not None and found.is_present:
+            registered.add(person.citizen_id_no)
+        running = (await session.execute(OPEN_CASES_OF, {"citizen": person.citizen_id_no})).first()
+        if running is not None:
+            open_cases[person.citizen_id_no] = (running.apply_no, running.state_since_business.date().isoformat())
+    sponsor = None if form.sponsor is None else await population.find_resident(session, form.sponsor.citizen_id_no)
+    directory = [] if origin_bureau is None else await stations.stations_of(session, origin_bureau)
+    return Knowledge(
+        bureau=node.bureau,
+        station_division=officer.post.division_code,
+        today=today,
+        origin_bureau=origin_bureau,
+        origin_station_known=any(one.code == form.origin.station_code for one in directory),
+        directory_known=bool(directory),
+        registered_here=frozenset(registered),
+        sponsor_registered=sponsor is not None and sponsor.is_present,
+        open_cases=open_cases,
+    )
+
+
+async def _application(session: Session, officer: Officer, form: ApplicationForm, origin_bureau: str) -> Application:
+    day = session.node.business_today()
+    station = await stations.find_station(session, session.node.bureau, officer.post.station_code, day=day)
+    try:
+        origin_station = await stations.find_station(session, origin_bureau, form.origin.station_code, day=day)
+    except UnknownStation as unknown:
+        raise ApplicationRefused(unknown.fault.at("origin.station_code")) from unknown
+    movers = [_mover(form.applicant, 1, SELF)]
+    movers += [_mover(one, place, one.relation_to_applicant_code) for place, one in enumerate(form.members, start=2)]
+    return Application(
+        category=form.category,
+        reason_code=form.reason_code,
+        reason_text=form.reason_text,
+        applicant_phone=form.applicant.phone,
+        sponsor_name=None if form.sponsor is None else form.sponsor.name,
+        sponsor_id_no=None if form.sponsor is None else form.sponsor.citizen_id_no,
+        origin=OldHome(
+            bureau=origin_bureau,
+            division_code=form.origin.division_code,
+            address=form.origin.address,
+            station_code=origin_station.code,
+            station_name=origin_station.name,
+        ),
+        destination=NewHome(
+            division_code=form.destination.division_code,
+            address=form.destination.address,
+            station_code=station.code,
+            station_name=station.name,
+            household_no=form.destination.household_no,
+        ),
+        movers=tuple(movers),
+    )
+
+
+def _mover(person: PersonForm, place: int, relation: str) -> Mover:
+    number = parse_citizen_id_no(person.citizen_id_no)
+    return Mover(
+        place=place,
+        citizen_id_no=person.citizen_id_no,
+        name=person.name,
+        sex=number.sex,
+        born_on=number.born_on,
+        relation_to_applicant_code=relation,
+        relation_to_head_code=person.relation_to_head_code,
+    )
+
+
+async def _number_of(session: Session, previous: UUID, fresh: str) -> str:
+    before = await load_for_officer(session, previous, lock=False)
+    return before.apply_no or fresh
+
+
+def _own_station(session: Session, officer: Officer) -> Facts:
+    post = officer.post
+    return Facts(station_code=post.station_code, division_code=post.division_code, bureau=session.node.bureau,
+                 purpose=HOUSEHOLD_TRANSFER)  # fmt: skip
+
+
+async def accept(session: Session, officer: Officer, case_id: UUID, rulebook: RuleBook) -> Case:
+    """受理: the dated rules are judged by this day. Raises RuleClosed naming rule and date."""
+    case = await load_for(session, officer, "transfers.accept", case_id)
+    application, today = _application_of(case), session.node.business_today()
+    require_open(rulebook, movement_of(application, bureau=session.node.bureau), today)
+    case.accepted_on = today
+    case.write(accepted_by_name=officer.name, accepted_at=session.node.business_now())
+    await act_on(session, case, On.ACCEPT)
+    return case
+
+
+async def ask_supplement(session: Session, officer: Officer, case_id: UUID, missing: str) -> Case:
+    """一次性告知: what is missing, told once."""
+    case = await load_for(session, officer, "transfers.ask_supplement", case_id)
+    _note(session, case, "supplement", missing)
+    await act_on(session, case, On.ASK_SUPPLEMENT)
+    return case
+
+
+async def supplemented(session: Session, officer: Officer, case_id: UUID) -> Case:
+    """What was missing has been brought."""
+    case = await load_for(session, officer, "transfers.supplemented", case_id)
+    await act_on(session, case, On.SUPPLEMENTED)
+    return case
+
+
+async def submit(session: Session, officer: Officer, case_id: UUID) -> Case:
+    """提交审批."""
+    case = await load_for(session, officer, "transfers.submit", case_id)
+    await act_on(session, case, On.SUBMIT)
+    return case
+
+
+async def withdraw(session: Session, officer: Officer, case_id: UUID, reason: str) -> Case:
+    """The applicant takes the application back before anything has been said to the origin."""
+    case = await load_for(session, officer, "transfers.withdraw", case_id)
+    case.write(void_text=reason)
+    await act_on(session, case, On.WITHDRAW)
+    return case
+
+
+# ---- the decision -------------------------------------------------------------------------------------------------------
+
+
+async def approve(session: Session, officer: Officer, case_id: UUID, hrss_approval_no: str | None = None) -> Case:
+    """准予迁入: issues the permit and sends it to the origin. A talent case needs the HRSS approval number."""
+    case = await load_for_officer(session, case_id)
+    require(session, officer, "transfers.approve_talent" if case.category == "TALENT" else "transfers.approve", case)
+    application = _application_of(case)
+    if application.category == "TALENT":
+        if hrss_approval_no is None:
+            message = N_("a talent transfer needs the approval number of the human resources and social security department")
+            raise ApplicationRefused(fault("hrss_approval_no", "missing", "人才引进政策", message))
+        application = application.model_copy(update={"hrss_approval_no": hrss_approval_no})
+    number = await next_number(session)
+    issuer = await issuer_of(session, officer)
+    short = short_name(session.node.bureau)
+    case.serial_no = f"{case.apply_no}-{number}"
+    case.permit_no = f"{short}{number:08d}"
+    numbers = Numbers(document_no=case.permit_no, serial_no=case.serial_no, post_id=uuid7())
+    accepted_at: datetime = case.file.accepted_at or session.node.business_now()
+    permit = make_permit(application, numbers, issuer, accepted_by=case.file.accepted_by_name or "", accepted_at=accepted_at)
+    case.permit_valid_until = permit.valid_until
+    case.write(application=application, permit=permit)
+    await keep_receipt(session, case, package=PACKAGE_PERMIT, code=0, message="准迁证已推送")
+    await act_on(session, case, On.APPROVE)
+    return case
+
+
+async def refuse(session: Session, officer: Officer, case_id: UUID, reason: str) -> Case:
+    """不予批准, with its reason."""
+    case = await load_for(session, officer, "transfers.refuse", case_id)
+    case.write(void_text=reason)
+    await act_on(session, case, On.REFUSE)
+    return case
+
+
+async def void(session: Session, officer: Officer, case_id: UUID, reason: VoidReason, text: str) -> Case:
+    """作废: before anybody has signed. Expired, withdrawn or issued wrongly; told to the origin."""
+    case = await load_for(session, officer, "transfers.void", case_id)
+    if reason not in VOID_BY_OFFICER:
+        message = N_("an officer voids as one of {allowed}")
+        allowed = ", ".join(sorted(VOID_BY_OFFICER))
+        raise ApplicationRefused(fault("reason_code", "void_reason", PROTOCOL, message, allowed=allowed))
+    _require_none_signed(case)
+    for member in case.in_state(State.APPROVED, State.CERTIFIED):
+        member.void_reason = reason.value
+    case.write(void_text=text)
+    await act_on(session, case, On.VOID)
+    return case
+
+
+def _require_none_signed(case: Case) -> None:
+    signed = case.in_state(State.SETTLING, State.HERE)
+    if signed:
+        raise NotInThisState(On.VOID.value, (member.state for member in signed))
+
+
+async def wait(session: Session, officer: Officer, case_id: UUID, reason: str) -> Case:
+    """The permit has ended and no certificate is there: wait on, with a reason (the origin may not seal on it, R07)."""
+    case = await load_for(session, officer, "transfers.wait", case_id)
+    if not case.in_state(State.APPROVED):
+        raise NotInThisState("wait", (member.state for member in case.in_order()))
+    if case.permit_valid_until is None or session.node.business_today() <= case.permit_valid_until:
+        message = N_("the permit is valid until {date}: nothing to decide yet")
+        until = "" if case.permit_valid_until is None else case.permit_valid_until.isoformat()
+        raise ApplicationRefused(fault("reason", "not_expired", PROTOCOL, message, date=until))
+    _note(session, case, "wait", reason)
+    await conclude(session, case, "wait", [])
+    return case
+
+
+def _note(session: Session, case: Case, kind: str, text: str) -> None:
+    note = Note(at=session.node.business_now(), kind=kind, text=text)
+    case.write(notes=(*case.file.notes, note))
+
+
+def _application_of(case: Case) -> Application:
+    if case.side is not Side.DESTINATION or case.file.application is None:
+        raise NotInThisState("application", (member.state for member in case.in_order()))
+    return case.file.application
+
+
+async def issuer_of(session: Session, officer: Officer) -> Issuer:
+    unit = await stations.find_unit(session, session.node.bureau, officer.post.station_code)
+    return Issuer(unit_code=unit.code, unit_name=unit.name, officer_name=officer.name, at=session.node.business_now())
+
+
+def short_name(bureau: str) -> str:
+    province = province_of_bureau(bureau)
+    return bureau[:1].upper() if province is None else province.short

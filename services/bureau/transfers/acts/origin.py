@@ -1,0 +1,215 @@
+"""What officers of the origin do: verify against the own register, seal or return, ask to cancel, reissue, restore."""
+
+from collections.abc import Sequence
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+from uuid_utils.compat import uuid7
+
+from services.bureau.access.callers import Officer
+from services.bureau.population import acts as population
+from services.bureau.population.acts import Placement
+from services.bureau.population.rules import ResidentRow
+from services.bureau.transfers.acts.cases import keep_receipt, next_number
+from services.bureau.transfers.acts.destination import act_on, issuer_of, load_for, short_name
+from services.bureau.transfers.acts.moving import conclude, say
+from services.bureau.transfers.rules.application import Form
+from services.bureau.transfers.rules.case import Case
+from services.bureau.transfers.rules.documents import Numbers, make_certificate, reissued
+from services.bureau.transfers.rules.errors import PROTOCOL, REGULATIONS, ApplicationRefused, NotInThisState, SealRefused, fault
+from services.bureau.transfers.rules.findings import OFFICERS_CHOICE, Finding, Registered, findings_of
+from services.bureau.transfers.states import On, Side, State
+from services.bureau.transfers.tables import PACKAGE_CERTIFICATE, Return
+from shared.contract.codes import ReturnCode
+from shared.contract.fields import Code, HouseholdNo, ReasonText
+from shared.contract.records import MoveInPermit
+from shared.database import Session
+from shared.identifiers.bureau import BureauCode
+from shared.identifiers.citizen_id import CitizenIdNumber
+from shared.identifiers.texts import N_
+
+
+class SealForm(Form):
+    """核验通过, 迁出注销: the applicant was contacted and confirms. `new_head`: of those who stay, when the head leaves.
+
+    `without_answer`: seal although the destination did not answer whether the permit still stands.
+    """
+
+    applicant_confirms: bool
+    new_head: CitizenIdNumber | None = None
+    without_answer: bool = False
+
+
+class ReturnForm(Form):
+    """退回 with its code; R04 and R08 may say where the person is heading or belongs."""
+
+    code: ReturnCode
+    reason_text: ReasonText = ""
+    heading_to: BureauCode | None = None
+
+
+class RestoreForm(Form):
+    """恢复户口: `household_no` names another household of this station where the old one was dissolved."""
+
+    reason: Annotated[ReasonText, Field(min_length=1)]
+    household_no: HouseholdNo | None = None
+    relation_to_head_code: Code = "02"
+
+
+async def findings(session: Session, case: Case, *, lock: bool = False) -> list[Finding]:
+    """The permit beside the own register: every difference, with the code a return would name."""
+    return findings_of(
+        _permit_of(case),
+        await _registered(session, case, lock=lock),
+        station_code=case.station_code or "",
+        today=session.node.business_today(),
+    )
+
+
+async def _registered(session: Session, case: Case, *, lock: bool) -> list[Registered]:
+    found = []
+    for member in _permit_of(case).members:  # by place: the order in which persons are locked
+        number = member.citizen_id_no
+        resident = None if number is None else await population.find_resident(session, number, lock=lock)
+        holds = [] if resident is None else await population.holds_of(session, resident.id)
+        found.append(Registered(member, resident, holds))
+    return found
+
+
+async def seal(session: Session, officer: Officer, case_id: UUID, form: SealForm) -> Case:
+    """Cancel out and issue the migration certificate, all members of the permit or none (R09).
+
+    Raises SealRefused with every finding, ApplicationRefused (not confirmed, new head missing), NotInThisState."""
+    case = await load_for(session, officer, "transfers.seal", case_id)
+    _require_all(case, On.CERTIFY, State.RECEIVED)
+    if not form.applicant_confirms:
+        message = N_("contact the applicant first; who denies the application is returned with R06")
+        raise ApplicationRefused(fault("applicant_confirms", "not_confirmed", PROTOCOL, message))
+    permit, registered = _permit_of(case), await _registered(session, case, lock=True)
+    found = findings_of(permit, registered, station_code=case.station_code or "", today=session.node.business_today())
+    if found:
+        raise SealRefused(one.fault for one in found)
+    residents = [(one.member.place, one.resident) for one in registered if one.resident is not None]
+    await _name_new_head(session, [resident for _, resident in residents], form.new_head)
+    await _certify(session, officer, case, permit, residents)
+    return case
+
+
+async def _certify(
+    session: Session, officer: Officer, case: Case, permit: MoveInPermit, residents: Sequence[tuple[int, ResidentRow]]
+) -> None:
+    household = await population.get_household(session, residents[0][1].household_id)
+    certificate = make_certificate(permit, residents, household, await _numbers(session, case), await issuer_of(session, officer))
+    case.migration_no, case.issue = certificate.migration_no, certificate.issue
+    case.certificate_valid_until = certificate.valid_until
+    case.write(certificate=certificate)
+    await keep_receipt(session, case, package=PACKAGE_CERTIFICATE, code=0, message="迁出注销，迁移证已推送")
+    await act_on(session, case, On.CERTIFY)
+
+
+async def _numbers(session: Session, case: Case) -> Numbers:
+    number = await next_number(session)
+    document_no = f"{short_name(session.node.bureau)}迁{number:08d}"
+    return Numbers(document_no=document_no, serial_no=case.serial_no or f"{case.case_id.hex}", post_id=uuid7())
+
+
+async def _name_new_head(session: Session, leaving: Sequence[ResidentRow], new_head: str | None) -> None:
+    """When the head leaves and others stay, one of those who stay becomes head before the seal."""
+    household = await population.get_household(session, leaving[0].household_id)
+    ids = {resident.id for resident in leaving}
+    staying = [one for one in await population.members_of_household(session, household.id) if one.id not in ids]
+    if household.head_resident_id not in ids or not staying:
+        if new_head is not None:
+            message = N_("no new head is needed: the head stays, or nobody does")
+            raise ApplicationRefused(fault("new_head", "not_needed", REGULATIONS, message))
+        return
+    if new_head is None:
+        message = N_("the head leaves and {count} members stay: name the new head")
+        raise ApplicationRefused(fault("new_head", "missing", REGULATIONS, message, count=len(staying)))
+    named = next((one for one in staying if one.personal.citizen_id_no == new_head), None)
+    if named is None:
+        message = N_("the new head must be one of those who stay")
+        raise ApplicationRefused(fault("new_head", "not_staying", REGULATIONS, message))
+    await population.change_head(session, household.id, named.id, reason="the head moves out")
+
+
+async def return_permit(session: Session, officer: Officer, case_id: UUID, form: ReturnForm) -> Case:
+    """退回: the destination voids. A code that has a check needs its finding; the others are the officer's choice."""
+    case = await load_for(session, officer, "transfers.return", case_id)
+    _require_all(case, On.RETURN, State.RECEIVED)
+    if form.code not in OFFICERS_CHOICE and form.code not in {one.code for one in await findings(session, case)}:
+        message = N_("the register shows nothing that {code} could mean")
+        raise ApplicationRefused(fault("code", "no_finding", PROTOCOL, message, code=form.code.value))
+    returned = Return(
+        code=form.code, reason_text=form.reason_text, heading_to=form.heading_to, returned_on=session.node.business_today()
+    )
+    case.write(returned=returned)
+    await act_on(session, case, On.RETURN)
+    return case
+
+
+async def ask_cancel(session: Session, officer: Officer, case_id: UUID, reason: str) -> Case:
+    """For the citizen, who does not want to move any more: ask the destination to void; it decides."""
+    case = await load_for(session, officer, "transfers.ask_cancel", case_id)
+    _require_all(case, On.ASK_CANCEL, State.SEALED)
+    case.write(cancel_text=reason)
+    await act_on(session, case, On.ASK_CANCEL)
+    return case
+
+
+async def reissue(session: Session, officer: Officer, case_id: UUID) -> Case:
+    """补发: the same case and epoch, the next issue, a new number; the old one is void."""
+    case = await load_for(session, officer, "transfers.reissue", case_id)
+    sealed, certificate = case.in_state(State.SEALED), case.file.certificate
+    if not sealed or certificate is None:
+        raise NotInThisState("reissue", (member.state for member in case.in_order()))
+    fresh = reissued(certificate, await _numbers(session, case), await issuer_of(session, officer))
+    case.migration_no, case.issue, case.certificate_valid_until = fresh.migration_no, fresh.issue, fresh.valid_until
+    case.reissue_asked = False
+    case.write(certificate=fresh)
+    await keep_receipt(session, case, package=PACKAGE_CERTIFICATE, code=0, message="补发")
+    await conclude(session, case, "reissue", [])
+    await say(session, case, sealed)
+    return case
+
+
+async def restore(session: Session, officer: Officer, case_id: UUID, form: RestoreForm) -> Case:
+    """恢复户口: the legal entry; until it is made, other business on the row is held."""
+    case = await load_for(session, officer, "transfers.restore", case_id)
+    restored = case.in_state(State.RESTORED)
+    if not restored:
+        raise NotInThisState("restore", (member.state for member in case.in_order()))
+    placement = await _placement(session, case, form)
+    entered = 0
+    for one in await _registered(session, case, lock=True):
+        is_restored = any(member.place == one.member.place for member in restored)
+        if is_restored and one.resident is not None and one.resident.restoration_due:
+            await population.confirm_restoration(session, one.resident.id, placement=placement, reason=form.reason)
+            entered += 1
+    if not entered:
+        raise NotInThisState("restore", ["already entered"])
+    await conclude(session, case, "restore", [])
+    return case
+
+
+async def _placement(session: Session, case: Case, form: RestoreForm) -> Placement | None:
+    if form.household_no is None:
+        return None
+    found = await population.household_by_no(session, case.station_code or "", form.household_no)
+    if found is None:
+        message = N_("this station has no household {number}")
+        raise ApplicationRefused(fault("household_no", "unknown_household", REGULATIONS, message, number=form.household_no))
+    return Placement(found.id, form.relation_to_head_code)
+
+
+def _require_all(case: Case, on: On, state: State) -> None:
+    """A household moves as one case: the act is for all members or none."""
+    if case.side is not Side.ORIGIN or len(case.in_state(state)) != len(case.members):
+        raise NotInThisState(on.value, (member.state for member in case.in_order()))
+
+
+def _permit_of(case: Case) -> MoveInPermit:
+    if case.side is not Side.ORIGIN or case.file.permit is None:
+        raise NotInThisState("verify", (member.state for member in case.in_order()))
+    return case.file.permit

@@ -1,0 +1,149 @@
+"""What officers read of cases: one case, the queues, what is owed; each read of a person is a row in the audit log."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, func, select
+
+from services.bureau.access.callers import Officer
+from services.bureau.access.rules import Grant, Scope, reach
+from services.bureau.population.acts import HoldPlaced
+from services.bureau.population.tables import resident
+from services.bureau.transfers.acts.cases import load_case, load_for_officer
+from services.bureau.transfers.acts.destination import require
+from services.bureau.transfers.acts.moving import conclude, say_again
+from services.bureau.transfers.acts.origin import findings
+from services.bureau.transfers.rules.case import Case
+from services.bureau.transfers.rules.errors import NotInThisState
+from services.bureau.transfers.rules.findings import Finding
+from services.bureau.transfers.states import REISSUE, TRANSFER, Side, State
+from services.bureau.transfers.tables import Note, transfer_case, transfer_member
+from shared.audit import AuditEntry, write_audit
+from shared.database import Session
+from shared.messaging.statements import PEERS_HEARD
+
+PAGE_CASES = 50
+MOST_CASES = 200
+
+_JOIN = transfer_case.join(
+    transfer_member,
+    (transfer_case.c.counterpart == transfer_member.c.counterpart) & (transfer_case.c.case_id == transfer_member.c.case_id),
+)
+QUEUE = (
+    select(
+        transfer_case.c.case_id,
+        transfer_case.c.counterpart,
+        transfer_case.c.side,
+        transfer_case.c.apply_no,
+        transfer_case.c.category,
+        transfer_case.c.station_code,
+        transfer_member.c.state,
+        func.count().label("members"),
+        func.min(transfer_member.c.state_since).label("since"),
+    )
+    .select_from(_JOIN)
+    .where(
+        transfer_case.c.file.is_not(None),
+        transfer_case.c.station_code.like(bindparam("stations")),
+        (bindparam("any_state", type_=transfer_member.c.state.type) == "*")
+        | (transfer_member.c.state == bindparam("any_state", type_=transfer_member.c.state.type)),
+    )
+    .group_by(*[transfer_case.c[name] for name in ("case_id", "counterpart", "side", "apply_no", "category", "station_code")])
+    .group_by(transfer_member.c.state)
+    .order_by(func.min(transfer_member.c.state_since), transfer_case.c.case_id)
+    .limit(bindparam("most"))
+    .offset(bindparam("after"))
+)
+RECEIVED_OF_RESIDENT = (
+    select(transfer_member.c.counterpart, transfer_member.c.case_id)
+    .join(resident, resident.c.citizen_id_index == transfer_member.c.citizen_index)
+    .where(
+        resident.c.id == bindparam("resident_id"),
+        transfer_member.c.side == Side.ORIGIN.value,
+        transfer_member.c.state == State.RECEIVED.value,
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows of a queue, oldest first; `next` is the offset of the page after, None at the end."""
+
+    items: Sequence[dict[str, Any]]
+    next: int | None
+
+
+async def read_case(session: Session, officer: Officer, case_id: UUID) -> tuple[Case, Grant]:
+    """One case with what the officer may see of it. Raises NoSuchCase, Denied."""
+    case = await load_for_officer(session, case_id, lock=False)
+    grant = require(session, officer, "transfers.read", case)
+    await write_audit(
+        session,
+        AuditEntry(
+            action="transfers.read",
+            object_kind="case",
+            object_id=str(case_id),
+            purpose=grant.purpose,
+            case=case_id,
+            fields=tuple(sorted(grant.fields)),
+        ),
+    )
+    return case, grant
+
+
+async def read_findings(session: Session, officer: Officer, case_id: UUID) -> list[Finding]:
+    """The received permit beside the own register, for the officer who verifies it."""
+    case, _ = await read_case(session, officer, case_id)
+    return await findings(session, case)
+
+
+async def queue(session: Session, officer: Officer, *, state: str | None, after: int, most: int) -> Page:
+    """The cases of the officer's station, region or bureau in `state` (any when None), longest there first; no persons."""
+    grant = reach(officer, "transfers.read", session.node.business_today())
+    stations = {Scope.STATION: officer.post.station_code, Scope.REGION: f"{officer.post.division_code}%"}.get(grant.scope, "%")
+    values = {"stations": stations, "any_state": state or "*", "most": most + 1, "after": after}
+    rows = (await session.execute(QUEUE, values)).all()
+    items = [dict(row._mapping) | {"case": row.case_id} for row in rows[:most]]
+    for item in items:
+        item.pop("case_id")
+    return Page(items, after + most if len(rows) > most else None)
+
+
+async def ask_again(session: Session, officer: Officer, case_id: UUID) -> list[str]:
+    """Say again, now, whatever of the case waits for its counterpart; gives what is waited for. Raises NotInThisState."""
+    case = await load_for_officer(session, case_id)
+    require(session, officer, "transfers.ask_again", case)
+    waits = {a.owed.what.value for m in case.in_order() if (a := TRANSFER.awaits(case.side, m.state)) is not None}
+    asked = [what for what in sorted(waits | {REISSUE.owed.what.value}) if await say_again(session, case, what)]
+    if not asked:
+        raise NotInThisState("ask again", (member.state for member in case.in_order()))
+    await conclude(session, case, "ask again", [])
+    return asked
+
+
+async def ask_by_timer(session: Session, case_id: UUID, kind: str, peer: str) -> None:
+    """What the timer of owed answers does for a row of this slice."""
+    case = await load_case(session, peer, case_id)
+    if case is not None:
+        await say_again(session, case, kind.partition(".")[2])
+
+
+async def silent_since(session: Session, bureau: str) -> datetime | None:
+    """When a peer was last heard, for an officer who must decide without its answer."""
+    found: datetime | None = (await session.execute(PEERS_HEARD, {"bureau": bureau})).scalar_one_or_none()
+    return found
+
+
+async def note_hold(session: Session, fact: HoldPlaced) -> None:
+    """Consequence of a hold: the officer who verifies a permit of that person sees it at once, beside the case."""
+    rows = (await session.execute(RECEIVED_OF_RESIDENT, {"resident_id": fact.resident_id})).all()
+    for row in rows:
+        case = await load_case(session, row.counterpart, row.case_id)
+        if case is None:
+            raise AssertionError("the member's case is there: a foreign key says so")
+        note = Note(at=session.node.business_now(), kind="hold", text=fact.kind.value)
+        case.write(notes=(*case.file.notes, note))
+        await conclude(session, case, "hold placed", [])

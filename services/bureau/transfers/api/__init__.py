@@ -1,0 +1,10 @@
+"""Transfers for officers, as JSON: thin, everything is in `acts`."""
+
+from fastapi import APIRouter
+
+from services.bureau.transfers.api import destination, origin, reading
+
+router = APIRouter(prefix="/api/v1", tags=["transfers"])
+router.include_router(reading.router)
+router.include_router(destination.router)
+router.include_router(origin.router)

@@ -1,0 +1,1 @@
+"""Pure decisions of the transfer: no session, no clock, no I/O."""

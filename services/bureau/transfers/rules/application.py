@@ -1,0 +1,223 @@
+"""What an application must be before a station may accept it: forms, and the checks that no single field can make."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from types import MappingProxyType
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from services.bureau.rulebook import Closed, DatedRule, Movement, RuleBook
+from services.bureau.transfers.rules.errors import REGULATIONS, RuleClosed, fault
+from services.bureau.transfers.tables import Application
+from shared.contract.fields import MEMBERS_MAX, Address, Code, HouseholdNo, Name, Phone, ReasonText, contract_error
+from shared.identifiers.citizen_id import CitizenIdNumber, parse_citizen_id_no
+from shared.identifiers.division import DivisionCode, bureau_of_division, division_name
+from shared.identifiers.errors import Fault
+from shared.identifiers.texts import N_
+from shared.identifiers.unit_code import UnitCode, bureau_of_unit
+
+PERMIT_VALID_DAYS: Final = 40  # AS02
+CERTIFICATE_VALID_DAYS: Final = 30  # 1994 notice: at most 30 days from signing
+MINOR_UNDER_YEARS: Final = 18
+POLICY: Final = "长三角区域跨省户口网上迁移"
+HEAD, SELF, SPOUSE = "02", "01", "10"
+
+REASONS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {
+        "KINSHIP": frozenset({"SPOUSE", "PARENT_TO_CHILD", "CHILD_TO_PARENT"}),
+        "TALENT": frozenset({"TALENT_INTRODUCED", "RESIDENCE_TO_HUKOU", "RETURNED_FROM_ABROAD"}),
+    }
+)
+HrssApprovalNo = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z一-鿿〔〕\[\]()（）-]{4,40}$")]
+
+
+class Form(BaseModel):
+    """Something that an officer sends; unknown members are refused, so that a typing error is not silently lost."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class PersonForm(Form):
+    """A person who moves. Sex and birth date are read from the id number (GB 11643-1999)."""
+
+    citizen_id_no: CitizenIdNumber
+    name: Name
+    relation_to_head_code: Code = Field(default=HEAD, description="relation to the head of the new household, GB/T 4761")
+
+
+class ApplicantForm(PersonForm):
+    phone: Phone | None = None
+
+
+class MemberForm(PersonForm):
+    """Who moves with the applicant (随迁)."""
+
+    relation_to_applicant_code: Code
+
+
+class OriginForm(Form):
+    """Where the applicant is registered now, as on the booklet."""
+
+    division_code: DivisionCode
+    address: Address
+    station_code: UnitCode
+
+
+class DestinationForm(Form):
+    """Where the members will be registered: in an existing household of this station (its number), or a new one."""
+
+    division_code: DivisionCode
+    address: Address
+    household_no: HouseholdNo | None = None
+
+
+class SponsorForm(Form):
+    """Whom the applicant joins (投靠), a resident here."""
+
+    name: Name
+    citizen_id_no: CitizenIdNumber
+
+
+class ApplicationForm(Form):
+    """迁入申请, as the window takes it. `applied_on`: date on the paper form; today when left out."""
+
+    category: Literal["KINSHIP", "TALENT"]
+    reason_code: str
+    reason_text: ReasonText = ""
+    applied_on: date | None = None
+    applicant: ApplicantForm
+    members: Annotated[tuple[MemberForm, ...], Field(max_length=MEMBERS_MAX - 1)] = ()
+    origin: OriginForm
+    destination: DestinationForm
+    sponsor: SponsorForm | None = None
+    notice_signed: bool = Field(description="《长三角区域跨省户口网上迁移告知单》 signed")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        allowed = REASONS[self.category]
+        if self.reason_code not in allowed:
+            raise contract_error(
+                "reason_of_category",
+                N_("reason_code must be one of {allowed} for this category"),
+                allowed=", ".join(sorted(allowed)),
+            )
+        return self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knowledge:
+    """What the node knows when it judges an application: filled in by the act, so that the judgement stays pure."""
+
+    bureau: str
+    station_division: str
+    today: date
+    origin_bureau: str | None
+    origin_station_known: bool
+    directory_known: bool
+    registered_here: frozenset[str]
+    sponsor_registered: bool
+    open_cases: Mapping[str, tuple[str, str]]  # citizen id number -> (case number, since)
+
+
+def faults_of(form: ApplicationForm, known: Knowledge) -> Iterator[Fault]:
+    """Everything that is wrong with an application, not only the first thing."""
+    yield from _faults_of_persons(form, known)
+    yield from _faults_of_places(form, known)
+    if form.applied_on is not None and form.applied_on > known.today:
+        yield fault("applied_on", "future", POLICY, N_("{date} lies in the future"), date=form.applied_on.isoformat())
+    if not form.notice_signed:
+        yield fault("notice_signed", "notice", POLICY, N_("the notice for online transfer must be signed first"))
+    if form.category == "KINSHIP" and form.sponsor is None:
+        yield fault("sponsor", "missing", POLICY, N_("joining a relative needs the relative's name and id number"))
+    elif form.sponsor is not None and form.category == "KINSHIP" and not known.sponsor_registered:
+        yield fault("sponsor.citizen_id_no", "not_registered_here", REGULATIONS, N_("the relative is not registered here"))
+
+
+def _faults_of_persons(form: ApplicationForm, known: Knowledge) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for field, person in (("applicant", form.applicant), *((f"members.{i}", one) for i, one in enumerate(form.members))):
+        number = person.citizen_id_no
+        place = f"{field}.citizen_id_no"
+        if number in seen:
+            yield fault(place, "twice", REGULATIONS, N_("this person is in the application twice"))
+        seen.add(number)
+        if parse_citizen_id_no(number).born_on > known.today:
+            yield fault(place, "future", "GB 11643-1999", N_("the birth date lies in the future"))
+        if number in known.registered_here:
+            yield fault(place, "registered_here", f"{REGULATIONS} Art. 6", N_("this person is registered here already"))
+        if number in known.open_cases:
+            apply_no, since = known.open_cases[number]
+            message = N_("this person is in case {apply_no} of {bureau} since {since}: end that one first")
+            yield fault(place, "open_case", f"{REGULATIONS} Art. 6", message, apply_no=apply_no, bureau=known.bureau, since=since)
+    if form.reason_code == "CHILD_TO_PARENT" and not _is_minor(form.applicant.citizen_id_no, known.today):
+        yield fault("applicant.citizen_id_no", "minor", POLICY, N_("only a child under {years} joins a parent"),
+                    years=MINOR_UNDER_YEARS)  # fmt: skip
+
+
+def _is_minor(number: str, today: date) -> bool:
+    born = parse_citizen_id_no(number).born_on
+    return (today.year - born.year - ((today.month, today.day) < (born.month, born.day))) < MINOR_UNDER_YEARS
+
+
+def _faults_of_places(form: ApplicationForm, known: Knowledge) -> Iterator[Fault]:
+    if known.origin_bureau is None:
+        yield fault("origin.division_code", "unknown_bureau", POLICY, N_("no bureau of the federation serves division {code}"),
+                    code=form.origin.division_code)  # fmt: skip
+    elif known.origin_bureau == known.bureau:
+        yield fault("origin.division_code", "same_bureau", POLICY,
+                    N_("origin and destination are in one province: this is not a transfer across provinces"))  # fmt: skip
+    elif bureau_of_unit(form.origin.station_code) != known.origin_bureau:
+        yield fault("origin.station_code", "other_province", "GA/T 380-2012",
+                    N_("station {code} does not belong to the province of the division"), code=form.origin.station_code)  # fmt: skip
+    elif known.directory_known and not known.origin_station_known:
+        yield fault("origin.station_code", "unknown_station", "GA/T 380-2012",
+                    N_("station {code} is not in the directory that {bureau} publishes"),
+                    code=form.origin.station_code, bureau=known.origin_bureau)  # fmt: skip
+    elif not known.directory_known:
+        yield fault("origin.station_code", "no_directory", "Quanyu wire protocol",
+                    N_("no directory of {bureau} has arrived yet: try again shortly"), bureau=known.origin_bureau)  # fmt: skip
+    if form.destination.division_code != known.station_division:
+        yield fault("destination.division_code", "other_station", REGULATIONS,
+                    N_("this station registers in division {code}"), code=known.station_division)  # fmt: skip
+
+
+def require_open(rulebook: RuleBook, movement: Movement, day: date) -> DatedRule:
+    """The rule under which the transfer may be accepted on `day`; raises RuleClosed naming rule, date and basis."""
+    found = rulebook.find(movement, day)
+    if isinstance(found, DatedRule):
+        return found
+    raise RuleClosed(_closed(found, movement, day))
+
+
+def _closed(found: Closed, movement: Movement, day: date) -> Fault:
+    values = {
+        "origin": division_name(movement.from_division[:4]) if len(movement.from_division) >= 4 else movement.from_division,
+        "destination": division_name(movement.to_division[:4]) if len(movement.to_division) >= 4 else movement.to_division,
+        "category": movement.category,
+        "date": day.isoformat(),
+    }
+    if found.next_rule is None:
+        message = N_("online transfer {origin} -> {destination} ({category}) is not open on {date}, and no opening is known")
+        return fault("origin.division_code", "closed", POLICY, message, **values)
+    rule = found.next_rule
+    message = N_("online transfer {origin} -> {destination} ({category}) is not open on {date}: rule {rule} opens it on {opens}")
+    values |= {"rule": rule.id, "opens": rule.valid_from.isoformat()}
+    source = rule.basis + (f"；推定 {rule.assumption}" if rule.assumption else "")
+    return fault("origin.division_code", "closed", source, message, **values)
+
+
+def movement_of(application: Application, *, bureau: str) -> Movement:
+    return Movement(
+        service="transfers",
+        category=application.category,
+        from_bureau=application.origin.bureau,
+        to_bureau=bureau,
+        from_division=application.origin.division_code,
+        to_division=application.destination.division_code,
+    )
+
+
+def origin_bureau_of(form: ApplicationForm) -> str | None:
+    return bureau_of_division(form.origin.division_code)

@@ -1,0 +1,208 @@
+"""What a node is made of, from its settings: keys, clocks, databases, bus, peers, and the tables that join slices to the kit.
+
+Both `app.py` and `worker.py` begin here; tests replace parts by name (`Overrides`), nothing else is replaced.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2 as httpx
+
+from services.bureau.access.callers import PostsOf
+from services.bureau.access.development import DevelopmentLogin, DevelopmentProvider
+from services.bureau.access.login import TokenVerifier, jwks_from
+from services.bureau.access.rules import Denied
+from services.bureau.clocks import BusinessClock, MachineClock
+from services.bureau.consequences import Consequences
+from services.bureau.health import Health
+from services.bureau.population.acts import HoldPlaced
+from services.bureau.rulebook import RuleBook, read_rulebook
+from services.bureau.settings import BureauProfile, Settings
+from services.bureau.stations import acts as stations
+from services.bureau.stations.inbound import on_directory_published
+from services.bureau.transfers import acts as transfers
+from services.bureau.transfers import questions
+from services.bureau.transfers.inbound import HANDLERS as TRANSFER_HANDLERS
+from services.bureau.transfers.questions import Enquiries
+from shared.contract.messages import DirectoryPublished, Message
+from shared.contract.questions import PersonStatus, ProblemCode, Question
+from shared.contract.registry import CAPABILITIES, topic
+from shared.database import Clock, Database, NodeContext, Session, Vault
+from shared.envelope import TrustStore, load_ring, load_vault_keys, read_kek, tls_client_context
+from shared.messaging import Ask, Handler, Receiver, Relay
+from shared.messaging.bus import Bus
+from shared.messaging.kafka import KafkaBus
+from shared.messaging.local import LocalBus
+from shared.peers import Answerer, Inquiry, PeerClient, PeerServer, QuestionRefused
+from shared.telemetry import NodeMetrics
+
+WEB_POOL, WEB_OVERFLOW = 10, 5
+BUS_POOL, BUS_OVERFLOW = 4, 2  # a pool of its own: a burst at the web door must not starve the bus
+INCARNATION = 1  # raised only by a restore, which is not built yet
+BUSINESS_CLOCK_FILE = "business-clock.json"
+PSEUDONYM_CHARACTERS = 32
+
+HANDLERS: Mapping[type[Message], Handler] = {DirectoryPublished: on_directory_published, **TRANSFER_HANDLERS}
+ASKS: Mapping[str, Ask] = {"transfers": transfers.ask_by_timer}
+CONSEQUENCES = Consequences({HoldPlaced: [transfers.note_hold]})
+
+
+class SettingsError(Exception):
+    """The settings do not make a node; the text says what is missing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overrides:
+    """Parts that tests put in place of the real ones."""
+
+    machine_clock: Clock | None = None
+    business_clock: Clock | None = None
+    database_class: type[Database] = Database
+    bus: Bus | None = None
+    transport_to: Callable[[str], httpx.AsyncBaseTransport | None] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wiring:
+    """One node, ready to serve and to work."""
+
+    settings: Settings
+    profile: BureauProfile
+    node: NodeContext
+    database: Database
+    bus_database: Database
+    bus: Bus
+    relay: Relay
+    receiver: Receiver
+    peers: PeerClient
+    peer_server: PeerServer
+    enquiries: Enquiries
+    rulebook: RuleBook
+    consequences: Consequences
+    tokens: TokenVerifier
+    development: DevelopmentProvider | None
+    posts_of: PostsOf
+    metrics: NodeMetrics
+    health: Health
+    handlers: Mapping[type[Message], Handler] = field(default_factory=lambda: HANDLERS)
+    asks: Mapping[str, Ask] = field(default_factory=lambda: ASKS)
+
+    @property
+    def topics(self) -> Sequence[str]:
+        return [topic(self.settings.bureau, capability) for capability in CAPABILITIES]
+
+    async def close(self) -> None:
+        """Give back connections; everything that matters is in the database already."""
+        await self.peers.close()
+        await self.bus.close()
+        await self.database.close()
+        await self.bus_database.close()
+
+
+def wire(settings: Settings, overrides: Overrides | None = None) -> Wiring:
+    """Build a node. Raises SettingsError, KeyFileError, TrustListRefused; connects to nothing yet."""
+    over = overrides or Overrides()
+    folder = settings.keys_folder
+    kek = read_kek(folder)
+    keys = load_vault_keys(folder, kek)
+    vault = Vault(keys.data_keys, keys.blind_key)
+    trust = TrustStore(folder / "trust")
+    wake: list[Callable[[], None]] = []
+    node = NodeContext(
+        bureau=settings.bureau,
+        ring=load_ring(folder, settings.bureau, kek),
+        trust=trust,
+        machine_clock=over.machine_clock or MachineClock(),
+        business_clock=over.business_clock or BusinessClock(_clock_file(settings)),
+        incarnation=INCARNATION,
+        wake_relay=lambda: wake[0](),
+    )
+    make = over.database_class
+    database = make(settings.database_url, vault=vault, node=node, pool_size=WEB_POOL, overflow=WEB_OVERFLOW)
+    bus_database = make(settings.database_url, vault=vault, node=node, pool_size=BUS_POOL, overflow=BUS_OVERFLOW)
+    bus = over.bus or _bus(settings)
+    relay = Relay(bus_database, bus, holder=f"{settings.bureau}.{settings.replica}")
+    wake.append(relay.wake.set)
+    receiver = Receiver(bus_database, HANDLERS)
+    peers = PeerClient(database, lambda: tls_client_context(folder, trust.current), over.transport_to)
+    pseudonym = _pseudonyms(keys.pseudonym_key)
+    enquiries = Enquiries(database, peers, receiver, pseudonym)
+    tokens, development = _login(settings, node)
+    return Wiring(
+        settings=settings,
+        profile=settings.profile(),
+        node=node,
+        database=database,
+        bus_database=bus_database,
+        bus=bus,
+        relay=relay,
+        receiver=receiver,
+        peers=peers,
+        peer_server=PeerServer(database, _answers(), {PersonStatus: enquiries.before_person_status}),
+        enquiries=enquiries,
+        rulebook=read_rulebook(settings.profile_folder / "rules.toml"),
+        consequences=CONSEQUENCES,
+        tokens=tokens,
+        development=development,
+        posts_of=stations.posts_of,
+        metrics=NodeMetrics(settings.bureau),
+        health=Health(node, database, bus),
+    )
+
+
+def _clock_file(settings: Settings) -> Path | None:
+    """Only development has a business clock that can be set."""
+    return settings.run_folder / BUSINESS_CLOCK_FILE if settings.environment == "development" else None
+
+
+def _bus(settings: Settings) -> Bus:
+    if settings.kafka_bootstrap:
+        return KafkaBus(settings.kafka_bootstrap, client_id=f"{settings.bureau}.{settings.replica}")
+    if settings.bus_file is not None:
+        return LocalBus(settings.bus_file)
+    raise SettingsError("no bus: set QUANYU_KAFKA_BOOTSTRAP, or QUANYU_BUS_FILE for the local bus of a laptop")
+
+
+def _pseudonyms(key: bytes) -> Callable[[str], str]:
+    def pseudonym(badge_no: str) -> str:
+        return hmac.new(key, badge_no.encode(), hashlib.sha256).hexdigest()[:PSEUDONYM_CHARACTERS]
+
+    return pseudonym
+
+
+def _login(settings: Settings, node: NodeContext) -> tuple[TokenVerifier, DevelopmentProvider | None]:
+    audience, clock = f"quanyu-{settings.bureau}", node.machine_clock
+    if settings.oidc_issuer:
+        source = jwks_from(settings.oidc_jwks_url, httpx.AsyncClient())
+        return TokenVerifier(settings.oidc_issuer, audience=audience, jwks_source=source, clock=clock), None
+    if settings.environment != "development":
+        raise SettingsError("no login: set QUANYU_OIDC_ISSUER and QUANYU_OIDC_JWKS_URL")
+    port = settings.web_port or settings.profile().web_port
+    login = DevelopmentLogin(
+        environment=settings.environment,
+        issuer=f"http://{settings.host}:{port}/dev",
+        audience=audience,
+        folder=settings.run_folder / settings.bureau,
+    )
+    provider = DevelopmentProvider(login, clock=clock)
+    return TokenVerifier(login.issuer, audience=audience, jwks_source=provider.jwks_source, clock=clock), provider
+
+
+def _answers() -> dict[type[Question], Answerer]:
+    return {kind: _with_access(answerer) for kind, answerer in questions.ANSWERS.items()}
+
+
+def _with_access(answerer: Answerer) -> Answerer:
+    """A denial of the rule table becomes the sealed "forbidden" of the wire, its reason kept for the audit row."""
+
+    async def answer(session: Session, question: Any, inquiry: Inquiry) -> Any:
+        try:
+            return await answerer(session, question, inquiry)
+        except Denied as denied:
+            raise QuestionRefused(ProblemCode.FORBIDDEN, reason=denied.reason) from denied
+
+    return answer

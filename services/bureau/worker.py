@@ -1,0 +1,224 @@
+"""The only wiring for the bus: relay, consumer, timers, trust lists and the sweeper, each under one supervisor.
+
+Everything here is right after kill -9: what a loop has in its hands is in the database or comes again from the bus.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import httpx2 as httpx
+import structlog
+from sqlalchemy import bindparam, text
+
+from services.bureau.access.calls import forget_answers
+from services.bureau.stations import acts as stations
+from services.bureau.wiring import Wiring
+from shared.database import DatabaseDown, OutcomeUnknown, Session
+from shared.envelope import TrustListRefused
+from shared.messaging import ask_due_now
+from shared.messaging.bus import Delivered
+from shared.messaging.dead_letters import retry_due, retry_waiting
+
+FETCH_SECONDS = 0.5
+TIMER_SECONDS = 0.5
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 10.0
+DATABASE_PAUSE_SECONDS = 0.3  # short: the consumer must go on fetching or lose its partitions
+TRUST_LOOK_SECONDS = 3600.0
+TRUST_AGAIN_SECONDS = 60.0  # an unknown key makes us look at most so often
+WAITING_LETTERS_SECONDS = 60.0
+SWEEP_SECONDS = 3600.0
+STOP_SECONDS = 20.0
+SENT_KEPT = timedelta(days=14)
+RECEIPTS_KEPT = timedelta(days=45)  # longer than topic retention, offset retention and the longest replay together
+QUESTION_RECEIPTS_KEPT = timedelta(minutes=10)
+SWEPT_ROWS = 1_000
+TRUST_LIST_PATH = "/.well-known/quanyu/trust-list"
+
+SWEEP_SENT = text(
+    "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE sent_at < :before ORDER BY seq LIMIT :most)"
+).bindparams(bindparam("most", SWEPT_ROWS))
+SWEEP_RECEIPTS = text(
+    "DELETE FROM receipt WHERE (sender, event_id) IN (SELECT sender, event_id FROM receipt WHERE outcome = 'applied'"
+    " AND received_at < CASE WHEN type LIKE '%.question'"
+    " THEN CAST(:questions_before AS timestamptz) ELSE CAST(:before AS timestamptz) END LIMIT :most)"
+).bindparams(bindparam("most", SWEPT_ROWS))
+
+logger = structlog.get_logger(__name__)
+
+
+class Worker:
+    """The loops of one node. `run` until `stop`; every loop is started again when it fails."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
+        self._tasks: list[asyncio.Task[None]] = []
+        self._prepared = asyncio.Event()
+
+    async def run(self) -> None:
+        """Supervise all loops until cancelled or stopped."""
+        loops: dict[str, Callable[[], Awaitable[None]]] = {
+            "prepare": self._prepare,
+            "relay": self._relay,
+            "consumer": self._consume,
+            "timers": self._time,
+            "trust": self._trust,
+            "sweeper": self._sweep,
+        }
+        self._tasks = [asyncio.create_task(self._supervise(name, loop), name=name) for name, loop in loops.items()]
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def stop(self) -> None:
+        """End the loops; what they were doing comes again. Bounded."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
+
+    async def _supervise(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
+        pause, health = FIRST_PAUSE_SECONDS, self._wiring.health
+        if name != "prepare":
+            await self._prepared.wait()
+        while True:
+            started = asyncio.get_running_loop().time()
+            try:
+                await loop()
+                return
+            except asyncio.CancelledError:
+                # aiokafka raises it from its own depths when all brokers are gone: only our own cancelling ends the loop.
+                if (task := asyncio.current_task()) is None or task.cancelling():
+                    raise
+                health.failed(name, RuntimeError("cancelled from inside"))
+            except Exception as error:
+                health.failed(name, error)
+                self._wiring.metrics.loop_restarts.labels(name).inc()
+                logger.warning("loop_failed", loop=name, error=f"{type(error).__name__}: {error}")
+            if asyncio.get_running_loop().time() - started > LONGEST_PAUSE_SECONDS:
+                pause = FIRST_PAUSE_SECONDS
+            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, not a secret
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    async def _prepare(self) -> None:
+        """Once, when the database is there: own stations and posts, the peers' incarnations."""
+        wiring = self._wiring
+        folder = wiring.settings.profile_folder
+        stations_csv, posts_csv = (folder / "stations.csv").read_text(), (folder / "posts.csv").read_text()
+
+        async def unit(session: Session) -> None:
+            await stations.load_own(session, stations_csv=stations_csv, posts_csv=posts_csv)
+            await stations.publish_directory(session)
+
+        await wiring.bus_database.run(unit, name="node.prepare")
+        await wiring.receiver.load()
+        wiring.health.progressed("prepare")
+        self._prepared.set()
+
+    async def _relay(self) -> None:
+        try:
+            await self._wiring.relay.run(lambda: self._wiring.health.progressed("relay"))
+        finally:
+            await self._wiring.relay.close()
+
+    async def _consume(self) -> None:
+        wiring = self._wiring
+        consumer = await wiring.bus.consumer(group=f"{wiring.settings.bureau}.node", topics=wiring.topics)
+        try:
+            while True:
+                delivered = await consumer.fetch(timeout_s=FETCH_SECONDS)
+                if delivered:
+                    try:
+                        await wiring.receiver.receive(delivered)
+                    except (DatabaseDown, OutcomeUnknown) as error:
+                        wiring.health.failed("consumer", error)
+                        consumer.rewind(first_offsets(delivered))
+                        await asyncio.sleep(DATABASE_PAUSE_SECONDS)
+                        continue
+                    await consumer.commit(next_offsets(delivered))
+                wiring.health.progressed("consumer")
+        finally:
+            await consumer.close()
+
+    async def _time(self) -> None:
+        """Everything that comes due: receipts to try again, answers to ask for again, letters that time may heal."""
+        wiring, loop = self._wiring, asyncio.get_running_loop()
+        letters_at = loop.time()
+        while True:
+            await retry_due(wiring.bus_database, wiring.receiver)
+            await ask_due_now(wiring.bus_database, wiring.asks)
+            if loop.time() >= letters_at:
+                await retry_waiting(wiring.bus_database, wiring.receiver)
+                letters_at = loop.time() + WAITING_LETTERS_SECONDS
+            wiring.health.progressed("timers")
+            await asyncio.sleep(TIMER_SECONDS)
+
+    async def _trust(self) -> None:
+        """Look for a newer trust list: in the folder and at every peer; hourly, and soon after an unknown key."""
+        wiring = self._wiring
+        unknown = (wiring.receiver.unknown_key, wiring.peer_server.unknown_key)
+        while True:
+            before = wiring.node.trust.current.version
+            wiring.node.trust.reload()
+            for bureau in wiring.node.trust.current.bureaus:
+                if bureau.code != wiring.settings.bureau and bureau.gone_at is None:
+                    await self._look_at(bureau.web)
+            if wiring.node.trust.current.version > before:
+                await wiring.peers.renew()
+                await retry_waiting(wiring.bus_database, wiring.receiver)
+            wiring.health.progressed("trust")
+            await self._until_due(unknown)
+
+    @staticmethod
+    async def _until_due(unknown: tuple[asyncio.Event, ...]) -> None:
+        for event in unknown:
+            event.clear()
+        await asyncio.sleep(0)
+        waits = [asyncio.create_task(event.wait()) for event in unknown]
+        done, pending = await asyncio.wait(waits, timeout=TRUST_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        if done:
+            await asyncio.sleep(TRUST_AGAIN_SECONDS)
+
+    async def _look_at(self, web: str) -> None:
+        """Fetch what a peer has that is newer, version by version; a peer that is down is asked another time."""
+        trust = self._wiring.node.trust
+        try:
+            async with httpx.AsyncClient(base_url=web, timeout=5) as client:
+                while (answer := await client.get(f"{TRUST_LIST_PATH}/{trust.current.version + 1}")).status_code == 200:
+                    trust.install(answer.content)
+                    logger.info("trust_list_installed", version=trust.current.version)
+        except (httpx.HTTPError, OSError):
+            return
+        except TrustListRefused as refused:
+            logger.error("trust_list_refused", peer=web, error=str(refused))
+
+    async def _sweep(self) -> None:
+        """Delete what nobody can need any more, in small pieces."""
+        while True:
+            for _ in range(SWEPT_ROWS):
+                if not await self._wiring.bus_database.run(sweep_once, name="sweep"):
+                    break
+            await self._wiring.bus_database.run(forget_answers, name="sweep.answers")
+            self._wiring.health.progressed("sweeper")
+            await asyncio.sleep(SWEEP_SECONDS)
+
+
+async def sweep_once(session: Session) -> int:
+    """At most SWEPT_ROWS rows of each table; gives how many."""
+    now = session.node.machine_now()
+    sent = await session.execute(SWEEP_SENT, {"before": now - SENT_KEPT})
+    values = {"before": now - RECEIPTS_KEPT, "questions_before": now - QUESTION_RECEIPTS_KEPT}
+    receipts = await session.execute(SWEEP_RECEIPTS, values)
+    return int(sent.rowcount) + int(receipts.rowcount)  # type: ignore[attr-defined]  # a CursorResult: both are DELETEs
+
+
+def first_offsets(delivered: list[Delivered]) -> dict[tuple[str, int], int]:
+    first: dict[tuple[str, int], int] = {}
+    for one in delivered:
+        first.setdefault((one.record.topic, one.partition), one.offset)
+    return first
+
+
+def next_offsets(delivered: list[Delivered]) -> dict[tuple[str, int], int]:
+    return {(one.record.topic, one.partition): one.offset + 1 for one in delivered}

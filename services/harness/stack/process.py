@@ -1,0 +1,149 @@
+"""A server as our own child: its pid is ours, so that it can be killed, frozen and started again; its output goes to a file."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from services.harness.stack.errors import StackError
+from shared.identifiers.texts import N_
+
+POLL_INTERVAL_S = 0.02
+KILL_WAIT_S = 10.0
+LOG_TAIL_LINES = 15
+
+
+class ServerProcess:
+    """One child process. `name` is for sentences, `log` receives its output (appended), `pid_file` its process id."""
+
+    def __init__(self, name: str, *, log: Path, pid_file: Path | None = None) -> None:
+        self.name = name
+        self.log = log
+        self._pid_file = pid_file
+        self._child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The child's process id; 0 when there is none."""
+        return self._child.pid if self.running and self._child is not None else 0
+
+    @property
+    def running(self) -> bool:
+        return self._child is not None and self._child.poll() is None
+
+    def launch(self, command: Sequence[str]) -> None:
+        with self.log.open("ab") as output:
+            # A session of its own: Ctrl-C reaches the harness, which stops its servers after the nodes.
+            self._child = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+        if self._pid_file is not None:
+            self._pid_file.write_text(str(self._child.pid))
+
+    def wait_ready(self, is_ready: Callable[[], bool], *, timeout_s: float) -> None:
+        """Return when `is_ready`. StackError with the end of the log when the child has died or the time is up."""
+        ends_at = time.monotonic() + timeout_s
+        while not is_ready():
+            if not self.running:
+                raise StackError(N_("{server} ended while starting; its log says: {log}"), server=self.name, log=self.tail())
+            if time.monotonic() > ends_at:
+                self.kill9()
+                raise StackError(
+                    N_("{server} was not ready after {seconds} s; its log says: {log}"),
+                    server=self.name,
+                    seconds=int(timeout_s),
+                    log=self.tail(),
+                )
+            time.sleep(POLL_INTERVAL_S)
+
+    def stop(self, sent: signal.Signals, *, timeout_s: float) -> None:
+        """Ask with `sent`; after `timeout_s` kill. Nothing happens when the child is gone already."""
+        if self._child is None:
+            return
+        self._child.send_signal(sent)
+        self._child.send_signal(signal.SIGCONT)  # a frozen one would not hear it
+        try:
+            self._child.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill9()
+        self._child = None
+
+    def kill9(self) -> None:
+        """SIGKILL, as a power cut would; returns when the process is gone."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait(KILL_WAIT_S)
+            self._child = None
+
+    def kill_leftover(self, mark: str) -> None:
+        """Kill the child of an earlier harness that died: the process in the pid file, if `mark` stands in its command line."""
+        if self._pid_file is None or self.running or not self._pid_file.exists():
+            return
+        pid = int(self._pid_file.read_text() or 0)
+        ends_at = time.monotonic() + KILL_WAIT_S
+        while mark in _command_line(pid) and time.monotonic() < ends_at:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(POLL_INTERVAL_S)
+
+    def freeze(self) -> None:
+        """SIGSTOP: a host that is there and does not answer."""
+        if self._child is not None:
+            self._child.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        if self._child is not None:
+            self._child.send_signal(signal.SIGCONT)
+
+    def tail(self) -> str:
+        """The last lines of the log."""
+        try:
+            lines = self.log.read_text(errors="replace").splitlines()
+        except OSError:
+            return ""
+        return "\n".join(lines[-LOG_TAIL_LINES:])
+
+
+def _command_line(pid: int) -> str:
+    """What the process was started with; "" when it is gone, or dead and not yet collected by its parent."""
+    if Path("/proc/self/cmdline").exists():
+        with suppress(OSError):
+            return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+        return ""
+    shown = subprocess.run(
+        ["ps", "-o", "command=", "-p", str(pid)], check=False, capture_output=True, text=True, timeout=KILL_WAIT_S
+    )
+    return shown.stdout
+
+
+class FolderLock:
+    """Held by the harness that runs a server in a folder; given back by the system when that harness dies, however it dies.
+
+    So whoever gets the lock knows that a server it still finds in the folder is a leftover that nobody looks after.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._descriptor: int | None = None
+
+    def take(self) -> None:
+        """StackError when another harness has it; nothing when we have it already."""
+        if self._descriptor is not None:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            raise StackError(N_("folder {folder} is in use by another run"), folder=str(self._folder)) from error
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None

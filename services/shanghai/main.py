@@ -1,0 +1,11 @@
+"""Start the node of this bureau: `quanyu node shanghai`."""
+
+from pathlib import Path
+
+from services.bureau.process import run_node
+
+PROFILE = Path(__file__).parent
+
+
+def main(only: str = "all") -> None:
+    run_node(PROFILE, only=only)

@@ -1,0 +1,72 @@
+"""The unit of work and what it knows of its node."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Literal, Protocol, cast
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from shared.envelope import Ring, TrustStore
+
+CHINA = ZoneInfo("Asia/Shanghai")  # legal dates of the four bureaus are dates in this zone
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The present, aware, in UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who is accountable for a unit of work. `name`: badge number, peer bureau's code, or the loop of the node."""
+
+    kind: Literal["officer", "peer", "citizen", "node"]
+    name: str
+    role: str = ""
+    station: str = ""
+
+
+NODE_ITSELF = Actor("node", "node")
+
+
+@dataclass(frozen=True)
+class NodeContext:
+    """Who we are and what time it is, for everything that happens inside a unit of work."""
+
+    bureau: str
+    ring: Ring
+    trust: TrustStore
+    machine_clock: Clock
+    business_clock: Clock
+    incarnation: int
+    wake_relay: Callable[[], None] = lambda: None
+
+    def machine_now(self) -> datetime:
+        """Time of signatures, leases, receipts; never set by anybody."""
+        return self.machine_clock.now().astimezone(UTC)
+
+    def business_now(self) -> datetime:
+        """Time of legal acts, in China's zone; can be set in stories."""
+        return self.business_clock.now().astimezone(CHINA)
+
+    def business_today(self) -> date:
+        return self.business_now().date()
+
+
+class Session(AsyncSession):
+    """SQLAlchemy's session is the unit of work; ours carries its node. Made by `Database`, which also commits it."""
+
+    @property
+    def node(self) -> NodeContext:
+        return cast(NodeContext, self.info["node"])
+
+    @property
+    def actor(self) -> Actor:
+        return cast(Actor, self.info["actor"])
+
+    @property
+    def after_commit(self) -> list[Callable[[], None]]:
+        """Called once the unit has committed, to wake loops in this process; never for work that must not be lost."""
+        return cast(list[Callable[[], None]], self.info.setdefault("after_commit", []))

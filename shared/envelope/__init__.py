@@ -1,0 +1,48 @@
+"""One sealed envelope for everything that leaves a bureau, and the trust list that says whose keys count. Bytes in, bytes out."""
+
+from shared.envelope.errors import (
+    CeremonyError,
+    EnvelopeError,
+    Fork,
+    KeyFileError,
+    NoKey,
+    NotYet,
+    Refused,
+    TooLarge,
+    TrustListRefused,
+)
+from shared.envelope.form import BODY_LIMIT_BYTES, ENVELOPE_LIMIT_BYTES, Place, transport_headers
+from shared.envelope.keys import Ring, VaultKeys, load_ring, load_vault_keys, read_kek
+from shared.envelope.open import Opened, open_envelope
+from shared.envelope.seal import seal
+from shared.envelope.tls import tls_client_context, tls_server_context
+from shared.envelope.trust_list import TrustList
+from shared.envelope.trust_store import TrustStore
+
+__all__ = [
+    "BODY_LIMIT_BYTES",
+    "ENVELOPE_LIMIT_BYTES",
+    "CeremonyError",
+    "EnvelopeError",
+    "Fork",
+    "KeyFileError",
+    "NoKey",
+    "NotYet",
+    "Opened",
+    "Place",
+    "Refused",
+    "Ring",
+    "TooLarge",
+    "TrustList",
+    "TrustListRefused",
+    "TrustStore",
+    "VaultKeys",
+    "load_ring",
+    "load_vault_keys",
+    "open_envelope",
+    "read_kek",
+    "seal",
+    "tls_client_context",
+    "tls_server_context",
+    "transport_headers",
+]

@@ -1,0 +1,24 @@
+"""The post office: how a fact leaves one bureau and takes effect in another, exactly once in effect.
+
+A message's way, file by file: `record` -> `relay` -> `bus` (`kafka`, `local`) -> `receive`; beside it `owed` (answers still
+owed) and `dead_letters`.
+"""
+
+from shared.messaging.owed import Ask, Owed, ask_due_now, set_owed
+from shared.messaging.receive import Handler, NotYetApplicable, Received, Receiver
+from shared.messaging.record import record, seal_message
+from shared.messaging.relay import Relay
+
+__all__ = [
+    "Ask",
+    "Handler",
+    "NotYetApplicable",
+    "Owed",
+    "Received",
+    "Receiver",
+    "Relay",
+    "ask_due_now",
+    "record",
+    "seal_message",
+    "set_owed",
+]

@@ -1,0 +1,120 @@
+"""Answers still owed: by whom, since when, due when, and when the node asks again.
+
+A state that awaits a peer says so in its slice's table; the slice hands what is owed now to `set_owed`, in the transaction of
+the change. One row is four things: the liveness of the protocol, the queue item with its age, the deadline, and the figure
+"oldest unprocessed per peer" on both bureaus' pages. Delivered is not acted on: the row ends when the answer comes.
+"""
+
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Row, bindparam, delete, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+
+from shared.database import Database, Session
+from shared.messaging.tables import owed
+
+ASKED_AT_ONCE = 50  # rows a timer's pass takes
+MAX_DOUBLINGS = 20  # 2^20 intervals is past any longest interval; keeps the arithmetic small
+JITTER = 0.2
+
+Ask = Callable[[Session, UUID, str, str], Awaitable[None]]  # (session, case, kind, peer): say the state's message anew
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owed:
+    """One answer that is owed. Without intervals nobody asks by itself (it is our own duty, or a person's)."""
+
+    kind: str  # "<capability>.<what>", for example "transfers.certificate"
+    peer: str
+    direction: Literal["by_us", "by_them"]
+    due_at: datetime  # business time
+    first_interval: timedelta | None = None
+    longest_interval: timedelta | None = None
+
+
+OF_CASE = select(owed.c.kind, owed.c.peer).where(owed.c.case_id == bindparam("case"))
+INSERT = insert(owed).on_conflict_do_nothing()
+DELETE = delete(owed).where(
+    owed.c.case_id == bindparam("case"), owed.c.kind == bindparam("gone_kind"), owed.c.peer == bindparam("gone_peer")
+)
+DUE = (
+    select(owed)
+    .where(owed.c.next_ask_at <= bindparam("now"))
+    .order_by(owed.c.next_ask_at)
+    .limit(ASKED_AT_ONCE)
+    .with_for_update(skip_locked=True)
+)
+ASKED = (
+    update(owed)
+    .where(owed.c.case_id == bindparam("case"), owed.c.kind == bindparam("a_kind"), owed.c.peer == bindparam("a_peer"))
+    .values(next_ask_at=bindparam("next"), asks=owed.c.asks + 1)
+)
+PEER_IS_BACK = text("UPDATE owed SET next_ask_at = :now WHERE peer = :peer AND next_ask_at > :now AND asks > 0")
+LIST = select(owed).order_by(owed.c.since)
+OLDEST = text(
+    "SELECT peer, direction, count(*) AS count, min(since) AS oldest, min(due_at) AS due FROM owed GROUP BY peer, direction"
+)
+
+
+async def set_owed(session: Session, case: UUID, wanted: Sequence[Owed]) -> None:
+    """Make the rows of `case` equal `wanted`; a row that stays keeps its age and its count of asks."""
+    there = {(row.kind, row.peer) for row in await session.execute(OF_CASE, {"case": case})}
+    for kind, peer in there - {(one.kind, one.peer) for one in wanted}:
+        await session.execute(DELETE, {"case": case, "gone_kind": kind, "gone_peer": peer})
+    for one in wanted:
+        if (one.kind, one.peer) not in there:
+            await session.execute(INSERT, _row(session, case, one))
+
+
+def _row(session: Session, case: UUID, one: Owed) -> dict[str, Any]:
+    now = session.node.machine_now()
+    first, longest = one.first_interval, one.longest_interval
+    return {
+        "case_id": case,
+        "kind": one.kind,
+        "peer": one.peer,
+        "direction": one.direction,
+        "since": now,
+        "business_since": session.node.business_now(),
+        "due_at": one.due_at,
+        "next_ask_at": None if first is None else now + first,
+        "first_interval_s": 0 if first is None else int(first.total_seconds()),
+        "longest_interval_s": 0 if longest is None else int(longest.total_seconds()),
+        "asks": 0,
+    }
+
+
+async def ask_due(session: Session, asks: Mapping[str, Ask]) -> int:
+    """Ask again for what is due, at most ASKED_AT_ONCE rows; `asks` maps a kind's capability to its slice's function."""
+    now = session.node.machine_now()
+    rows = (await session.execute(DUE, {"now": now})).all()
+    for row in rows:
+        await ask_again(session, row, asks)
+    return len(rows)
+
+
+async def ask_again(session: Session, row: Row[Any], asks: Mapping[str, Ask]) -> None:
+    """Say the message of one owed row anew and set the time of the next asking (doubling, with jitter)."""
+    await asks[row.kind.split(".", 1)[0]](session, row.case_id, row.kind, row.peer)
+    wait = min(row.longest_interval_s, row.first_interval_s * 2 ** min(row.asks + 1, MAX_DOUBLINGS))
+    wait *= random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  # spreads load, hides nothing
+    values = {"case": row.case_id, "a_kind": row.kind, "a_peer": row.peer}
+    await session.execute(ASKED, values | {"next": session.node.machine_now() + timedelta(seconds=wait)})
+
+
+async def ask_due_now(database: Database, asks: Mapping[str, Ask]) -> int:
+    """One pass of the timer, in a transaction of its own."""
+    return await database.run(lambda session: ask_due(session, asks), name="owed.ask_due")
+
+
+async def peer_is_back(session: Session, peer: str) -> None:
+    """A peer was heard after a silence: what was asked in vain is asked at once."""
+    await session.execute(PEER_IS_BACK, {"peer": peer, "now": session.node.machine_now()})

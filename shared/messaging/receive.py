@@ -1,0 +1,272 @@
+"""From the bus to its effect: limits, open, once only, act.
+
+One message, one transaction: receipt, the handler's change, what it answers, the offset. Under load up to CHUNK_MESSAGES share
+one transaction, without savepoints; a chunk that fails is done again one by one, each handler in a savepoint, so that one
+poisonous message holds up nobody. The receipt's key is (sender, event id): a redelivery is dropped here, before any handler.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from shared.audit import AuditEntry, write_audit
+from shared.contract.messages import Message
+from shared.contract.registry import ContentError, UnknownMessage, decode
+from shared.database import Actor, Database, DatabaseDown, OutcomeUnknown, Session
+from shared.envelope import NotYet, Opened, Place, Refused, open_envelope
+from shared.messaging import owed
+from shared.messaging.bus import Delivered, Record
+from shared.messaging.statements import (
+    BURY_RECEIPT,
+    INSERT_DEAD_LETTER,
+    INSERT_RECEIPT,
+    KEEP_OFFSET,
+    KNOWN_HASH,
+    PEER_HEARD,
+    PEERS,
+    POSTPONE,
+)
+from shared.telemetry import trace_from
+
+CHUNK_MESSAGES = 20  # 1,233 instead of 461 messages a second under backlog (messaging.md 14)
+RETRY_AFTER = (1, 5, 30, 300, 3600)  # seconds; the last one repeats
+ATTEMPTS_BEFORE_DEAD = 8  # about two hours of a handler that raises; then a person looks
+SILENCE_SECONDS = 60  # a peer not heard for longer is asked at once when it is back
+HEARD_EVERY_SECONDS = 1  # the peer's row is touched at most so often
+MAX_ERROR_CHARACTERS = 500
+IN_THREAD_BYTES = 64 * 1024  # larger envelopes are opened beside the loop: 8 ms for a full one
+NO_PARTITION = -1  # for what did not come from the bus, or is buried from a receipt
+
+logger = structlog.get_logger(__name__)
+
+
+class NotYetApplicable(Exception):
+    """A fact must come first; the message is kept and tried again. The text says which fact."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What a handler may want of its message beyond the content; `envelope` is evidence."""
+
+    sender: str
+    event_id: UUID
+    key: str
+    sent_at: datetime
+    received_at: datetime
+    envelope: bytes
+
+
+Handler = Callable[[Session, Any, Received], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """A record and what opening it gave."""
+
+    delivered: Delivered
+    opened: Opened | Refused | NotYet
+    received_at: datetime
+
+
+class Receiver:
+    """Receives for one bureau. `handlers` maps a message class to its slice's `on_<message>`."""
+
+    def __init__(self, database: Database, handlers: Mapping[type[Message], Handler]) -> None:
+        self._database = database
+        self._handlers = handlers
+        self._seen: dict[str, int] = {}
+        self._heard: dict[str, datetime] = {}
+        self.unknown_key = asyncio.Event()  # set when a peer used a key that our trust list lacks
+
+    async def load(self) -> None:
+        """Read the highest incarnation seen of each peer; before the first message."""
+
+        async def read(session: Session) -> dict[str, int]:
+            return {row.bureau: row.incarnation for row in await session.execute(PEERS)}
+
+        self._seen = await self._database.run(read, name="receive.load")
+
+    async def receive(self, delivered: Sequence[Delivered]) -> None:
+        """Take all of `delivered`, in order; raises DatabaseDown or OutcomeUnknown with nothing half done: deliver again."""
+        for start in range(0, len(delivered), CHUNK_MESSAGES):
+            chunk = [await self._open(one) for one in delivered[start : start + CHUNK_MESSAGES]]
+            try:
+                await self._take(chunk, each_apart=False)
+            except (DatabaseDown, OutcomeUnknown):
+                raise
+            except Exception as error:
+                logger.warning("chunk_failed", size=len(chunk), error=type(error).__name__)
+                for arrival in chunk:
+                    await self._take([arrival], each_apart=True)
+
+    async def receive_envelope(self, envelope: bytes, *, topic: str) -> None:
+        """Take a message that came inside an answer, exactly as if the bus had brought it."""
+        await self.receive([Delivered(Record(topic, "", {}, envelope), NO_PARTITION, 0)])
+
+    async def _open(self, delivered: Delivered) -> _Arrival:
+        now = self._database.node.machine_now()
+        if len(delivered.record.value) > IN_THREAD_BYTES:
+            return _Arrival(delivered, await asyncio.to_thread(self.try_open, delivered.record, now, None), now)
+        return _Arrival(delivered, self.try_open(delivered.record, now, None), now)
+
+    def try_open(self, record: Record, now: datetime, received_at: datetime | None) -> Opened | Refused | NotYet:
+        """`received_at`: first arrival of what was kept; waiting never makes a message too old, expired or revoked."""
+        node, capability = self._database.node, record.topic.partition(".")[2]
+        try:
+            return open_envelope(
+                record.value,
+                place=Place("message", capability, topic=record.topic, key=record.key),
+                headers=record.headers or None,
+                ring=node.ring,
+                trust=node.trust.current,
+                seen=self._seen,
+                now=int(now.timestamp()),
+                received_at=None if received_at is None else int(received_at.timestamp()),
+            )
+        except (Refused, NotYet) as outcome:
+            return outcome
+
+    async def _take(self, chunk: Sequence[_Arrival], *, each_apart: bool) -> None:
+        names = sorted({self._name(arrival) for arrival in chunk})
+
+        async def unit(session: Session) -> None:
+            for arrival in chunk:
+                await self._take_one(session, arrival, each_apart=each_apart)
+            last = {(a.delivered.record.topic, a.delivered.partition): a.delivered.offset for a in chunk}
+            for (topic, partition), offset in last.items():
+                if partition != NO_PARTITION:
+                    await session.execute(KEEP_OFFSET, {"topic": topic, "partition": partition, "next_offset": offset + 1})
+
+        await self._database.run(unit, name=f"receive {' '.join(names)}")
+
+    @staticmethod
+    def _name(arrival: _Arrival) -> str:
+        if not isinstance(arrival.opened, Opened):
+            return type(arrival.opened).__name__
+        try:
+            return type(decode(arrival.opened.content)).__name__
+        except (UnknownMessage, ContentError) as error:
+            return type(error).__name__
+
+    async def _take_one(self, session: Session, arrival: _Arrival, *, each_apart: bool) -> None:
+        match arrival.opened:
+            case Opened() as opened:
+                await self._take_opened(session, arrival, opened, each_apart=each_apart)
+            case NotYet() as not_yet:  # no receipt: an unverified sender could use up another's event ids
+                if not_yet.reason == "unknown_key":
+                    self.unknown_key.set()
+                await bury(session, arrival.delivered, reason=not_yet.reason, error=str(not_yet), first_seen=arrival.received_at)
+            case Refused() as refused:
+                await bury(session, arrival.delivered, reason=refused.code, error=str(refused), first_seen=arrival.received_at)
+
+    async def _take_opened(self, session: Session, arrival: _Arrival, opened: Opened, *, each_apart: bool) -> None:
+        record = arrival.delivered.record
+        row = {
+            "sender": opened.iss,
+            "event_id": opened.jti,
+            "content_hash": opened.content_hash,
+            "type": opened.type,
+            "key": opened.key,
+            "topic": record.topic,
+            "outcome": "applied",
+            "received_at": arrival.received_at,
+            "applied_at": arrival.received_at,
+        }
+        if (await session.execute(INSERT_RECEIPT, row)).first() is None:
+            known = (await session.execute(KNOWN_HASH, {"sender": opened.iss, "event_id": opened.jti})).scalar_one()
+            if known != opened.content_hash:
+                await bury(
+                    session, arrival.delivered, reason="conflict", error="same sender and event id, other content",
+                    first_seen=arrival.received_at,
+                )  # fmt: skip
+            return
+        await self._heard_of(session, opened, arrival.received_at)
+        await self.handle(session, opened, record, received_at=arrival.received_at, attempts=0, apart=each_apart)
+
+    async def handle(
+        self, session: Session, opened: Opened, record: Record, *, received_at: datetime, attempts: int, apart: bool
+    ) -> str:
+        """Run the handler of an opened message whose receipt exists; gives the outcome: applied, not_yet or dead.
+
+        `apart`: in a savepoint, so that what it raises becomes the receipt's outcome instead of an exception.
+        """
+        if not apart:
+            await self._act(session, opened, record, received_at)
+            return "applied"
+        try:
+            async with session.begin_nested():
+                await self._act(session, opened, record, received_at)
+            return "applied"
+        except (DatabaseDown, OutcomeUnknown):
+            raise
+        except (UnknownMessage, NotYetApplicable) as reason:
+            return await self._postpone(session, opened, record, attempts=attempts, reason=reason)
+        except Exception as error:
+            logger.exception("handler_failed", type=opened.type, sender=opened.iss, event_id=str(opened.jti))
+            if attempts + 1 < ATTEMPTS_BEFORE_DEAD and not isinstance(error, ContentError):
+                return await self._postpone(session, opened, record, attempts=attempts, reason=error)
+            await session.execute(BURY_RECEIPT, {"a_sender": opened.iss, "an_event": opened.jti, "error": _short(error)})
+            buried = Delivered(record, NO_PARTITION, opened.jti.int & (2**62 - 1))
+            await bury(session, buried, reason="content" if isinstance(error, ContentError) else "handler", error=_short(error),
+                       first_seen=received_at)  # fmt: skip
+            return "dead"
+
+    async def _act(self, session: Session, opened: Opened, record: Record, received_at: datetime) -> None:
+        message = decode(opened.content)
+        handler = self._handlers.get(type(message))
+        if handler is None:
+            raise UnknownMessage(type(message).__name__, message.wire_version)
+        sent_at = datetime.fromtimestamp(opened.iat, UTC)
+        received = Received(opened.iss, opened.jti, opened.key, sent_at, received_at, record.value)
+        session.info["actor"] = Actor("peer", opened.iss)
+        with trace_from(record.headers.get("traceparent")):
+            await handler(session, message, received)
+
+    async def _postpone(self, session: Session, opened: Opened, record: Record, *, attempts: int, reason: Exception) -> str:
+        wait = RETRY_AFTER[min(attempts, len(RETRY_AFTER) - 1)]
+        next_try = self._database.node.machine_now() + timedelta(seconds=wait)
+        values = {"a_sender": opened.iss, "an_event": opened.jti, "sealed": record.value, "next": next_try}
+        await session.execute(POSTPONE, values | {"error": _short(reason)})
+        return "not_yet"
+
+    async def _heard_of(self, session: Session, opened: Opened, now: datetime) -> None:
+        before = self._heard.get(opened.iss)
+        higher = opened.incarnation > self._seen.get(opened.iss, 0)
+        if before is not None and not higher and (now - before).total_seconds() < HEARD_EVERY_SECONDS:
+            return
+        self._heard[opened.iss] = now
+        self._seen[opened.iss] = max(opened.incarnation, self._seen.get(opened.iss, 0))
+        await session.execute(PEER_HEARD, {"bureau": opened.iss, "incarnation": opened.incarnation, "now": now})
+        if before is None or (now - before).total_seconds() > SILENCE_SECONDS:
+            await owed.peer_is_back(session, opened.iss)
+
+
+async def bury(session: Session, delivered: Delivered, *, reason: str, error: str, first_seen: datetime) -> None:
+    """Keep what cannot take effect as a dead letter, with everything needed to look at it and try again; audited."""
+    record = delivered.record
+    row = {
+        "topic": record.topic,
+        "partition": delivered.partition,
+        "offset": delivered.offset,
+        "raw_key": record.key,
+        "raw_value": record.value,
+        "raw_headers": dict(record.headers),
+        "reason": reason,
+        "error": error[:MAX_ERROR_CHARACTERS],
+        "first_seen": first_seen,
+    }
+    await session.execute(INSERT_DEAD_LETTER, row)
+    claimed = record.headers.get("ce_source", "")
+    entry = AuditEntry(action="messaging.receive", decision="refused", reason=reason, object_kind="dead_letter",
+                       object_id=f"{record.topic}/{delivered.partition}/{delivered.offset}", peer=claimed)  # fmt: skip
+    await write_audit(session, entry)
+    logger.warning("message_buried", reason=reason, topic=record.topic, claimed_source=claimed)
+
+
+def _short(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARACTERS]

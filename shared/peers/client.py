@@ -1,0 +1,169 @@
+"""Asking another bureau. A question changes nothing at the peer but receipt and audit, so asking again is safe.
+
+PeerError
+ ├─ PeerDown      no answer: unreachable, too slow, or an unsigned problem ("no answer" is never "no")
+ └─ PeerRefused   the peer answered, sealed, that it will not, or not now
+"""
+
+import asyncio
+import random
+import ssl
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import httpx2 as httpx  # the maintained continuation of httpx
+import structlog
+from uuid_utils.compat import uuid7
+
+from shared.contract.questions import Answer, Asked, Asker, Problem, Question
+from shared.contract.registry import ContentError, decode_answer, encode_question, schema_of
+from shared.database import Database, DatabaseDown, Session
+from shared.envelope import EnvelopeError, Place, open_envelope, seal
+from shared.messaging.statements import PEER_TRIED
+from shared.telemetry import current_traceparent
+
+CONNECT_SECONDS = 2.0
+WHOLE_SECONDS = 5.0  # somebody stands at the counter
+REPEATS = 2  # a restarting peer or a lost connection; each repeat is a new question
+PAUSE_SECONDS = 0.1
+CONTENT_TYPE = "application/jose"
+MAX_ERROR_CHARACTERS = 200
+
+A = TypeVar("A", bound=Answer)
+Transport = Callable[[str], httpx.AsyncBaseTransport | None]
+
+logger = structlog.get_logger(__name__)
+
+
+class PeerError(Exception):
+    """The peer's answer is not to be had."""
+
+
+class PeerDown(PeerError):
+    """The peer gave no answer."""
+
+    def __init__(self, bureau: str, reason: str) -> None:
+        super().__init__(f"{bureau}: {reason}")
+        self.bureau = bureau
+        self.reason = reason
+
+
+class PeerRefused(PeerError):
+    """The peer answered that it will not tell, or not now (`problem.retry_after`)."""
+
+    def __init__(self, bureau: str, problem: Problem) -> None:
+        super().__init__(f"{bureau}: {problem.status} {problem.code}: {problem.title}")
+        self.bureau = bureau
+        self.problem = problem
+
+
+class PeerClient:
+    """Asks for one bureau; keeps one connection pool a peer. `transport_to` replaces the network in tests."""
+
+    def __init__(self, database: Database, tls: Callable[[], ssl.SSLContext], transport_to: Transport | None = None) -> None:
+        self._database = database
+        self._tls = tls
+        self._transport_to = transport_to
+        self._clients: dict[str, httpx.AsyncClient] = {}
+        self.errors: dict[str, str] = {}  # by bureau: why the last question got no answer
+
+    async def ask(self, bureau: str, question: Question, *, asker: Asker, answer: type[A], key: str = "") -> A:
+        """The peer's answer to `question`; `answer` is the class it must have, `key` the case. Raises PeerDown, PeerRefused."""
+        problem = "never tried"
+        try:
+            async with asyncio.timeout(WHOLE_SECONDS):
+                for attempt in range(1 + REPEATS):
+                    if attempt:
+                        await asyncio.sleep(PAUSE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, not a secret
+                    try:
+                        return await self._ask_once(bureau, question, asker, answer, key)
+                    except (httpx.HTTPError, OSError) as error:
+                        # A TLS refusal after the handshake shows only as a lost connection: say both.
+                        problem = f"{type(error).__name__} (unreachable, or it refused our certificate)"
+        except TimeoutError:
+            problem = f"no answer within {WHOLE_SECONDS:.0f} s"
+        await self._note(bureau, problem)
+        raise PeerDown(bureau, problem)
+
+    async def _ask_once(self, bureau: str, question: Question, asker: Asker, answer: type[A], key: str) -> A:
+        node = self._database.node
+        trust, jti, capability = node.trust.current, uuid7(), question.capability
+        envelope = seal(
+            encode_question(Asked(question, asker)),
+            place=Place("question", capability, path=question.path, key=key),
+            to=bureau,
+            ring=node.ring,
+            trust=trust,
+            now=int(node.machine_now().timestamp()),
+            jti=jti,
+            incarnation=node.incarnation,
+            schema=schema_of(capability),
+        )
+        headers = {"content-type": CONTENT_TYPE, "traceparent": current_traceparent()}
+        response = await self._client(bureau).post(question.path, content=envelope, headers=headers)
+        if response.headers.get("content-type", "") != CONTENT_TYPE:
+            raise await self._no_answer(bureau, f"unsigned problem {response.status_code}")
+        try:
+            opened = open_envelope(
+                response.content,
+                place=Place("answer", capability, path=question.path, key=key),
+                ring=node.ring,
+                trust=trust,
+                seen={},
+                now=int(node.machine_now().timestamp()),
+                expect_re=jti,
+                expect_iss=bureau,
+            )
+            told = decode_answer(opened.content, question=type(question))
+        except (EnvelopeError, ContentError) as error:
+            raise await self._no_answer(bureau, f"its answer was refused: {error}") from error
+        if isinstance(told, Problem):
+            raise PeerRefused(bureau, told)
+        if not isinstance(told, answer):
+            raise await self._no_answer(bureau, f"its answer is a {type(told).__name__}")
+        if self.errors.pop(bureau, None):
+            await self._note(bureau, None)
+        return told
+
+    async def _no_answer(self, bureau: str, reason: str) -> PeerDown:
+        await self._note(bureau, reason)
+        return PeerDown(bureau, reason)
+
+    def _client(self, bureau: str) -> httpx.AsyncClient:
+        if bureau not in self._clients:
+            listed = self._database.node.trust.current.bureau(bureau)
+            if listed is None:
+                raise PeerDown(bureau, "not in the trust list")
+            transport = None if self._transport_to is None else self._transport_to(bureau)
+            timeout = httpx.Timeout(WHOLE_SECONDS, connect=CONNECT_SECONDS)
+            verify: ssl.SSLContext | bool = False if transport is not None else self._tls()
+            self._clients[bureau] = httpx.AsyncClient(base_url=listed.peer, transport=transport, timeout=timeout, verify=verify)
+        return self._clients[bureau]
+
+    async def _note(self, bureau: str, error: str | None) -> None:
+        """Keep the last attempt for the operators' pages; a database that is down too must not hide the peer's fault."""
+        if error is not None:
+            self.errors[bureau] = error
+            logger.warning("peer_gave_no_answer", peer=bureau, error=error)
+
+        async def unit(session: Session) -> None:
+            row: Mapping[str, object] = {
+                "bureau": bureau,
+                "now": session.node.machine_now(),
+                "error": None if error is None else error[:MAX_ERROR_CHARACTERS],
+            }
+            await session.execute(PEER_TRIED, row)
+
+        try:
+            await self._database.run(unit, name="peers.note")
+        except DatabaseDown:
+            logger.warning("peer_attempt_not_kept", peer=bureau)
+
+    async def renew(self) -> None:
+        """After a new trust list: forget connections and certificates, the next question makes new ones."""
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
+            await client.aclose()
+
+    async def close(self) -> None:
+        await self.renew()

@@ -1,0 +1,44 @@
+"""What every HTTP door of a node shares: texts in two languages, problem details, limits."""
+
+from shared.web.handlers import install_problem_handlers
+from shared.web.limits import BODY_LIMIT_BYTES, BodyLimitMiddleware, UnexpectedErrorMiddleware
+from shared.web.problems import (
+    PROBLEM_RESPONSES,
+    BadRequest,
+    BodyTooLarge,
+    BodyTooSlow,
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    MethodNotAllowed,
+    NotFound,
+    ProblemError,
+    Unauthorized,
+    Unavailable,
+    Unexpected,
+)
+from shared.web.texts import Language, Terms, Texts, preferred_language
+
+__all__ = [
+    "BODY_LIMIT_BYTES",
+    "PROBLEM_RESPONSES",
+    "BadRequest",
+    "BodyLimitMiddleware",
+    "BodyTooLarge",
+    "BodyTooSlow",
+    "Conflict",
+    "Forbidden",
+    "InvalidInput",
+    "Language",
+    "MethodNotAllowed",
+    "NotFound",
+    "ProblemError",
+    "Terms",
+    "Texts",
+    "Unauthorized",
+    "Unavailable",
+    "Unexpected",
+    "UnexpectedErrorMiddleware",
+    "install_problem_handlers",
+    "preferred_language",
+]
