@@ -5,10 +5,11 @@ Both `app.py` and `worker.py` begin here; tests replace parts by name (`Override
 
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx2 as httpx
 
@@ -86,6 +87,7 @@ class Wiring:
     tokens: TokenVerifier
     development: DevelopmentProvider | None
     posts_of: PostsOf
+    is_open_case: Callable[[Session, UUID], Awaitable[bool]]
     metrics: NodeMetrics
     health: Health
     handlers: Mapping[type[Message], Handler] = field(default_factory=lambda: HANDLERS)
@@ -149,6 +151,7 @@ def wire(settings: Settings, overrides: Overrides | None = None) -> Wiring:
         tokens=tokens,
         development=development,
         posts_of=stations.posts_of,
+        is_open_case=transfers.is_open_case,
         metrics=NodeMetrics(settings.bureau),
         health=Health(node, database, bus),
     )

@@ -1,7 +1,7 @@
 """Four provinces in one process: real nodes, real PostgreSQL, a bus file, HTTP without sockets. For stories and tests.
 
-`settle()` moves every message until nothing moves any more: outboxes empty, nothing undelivered. Nothing runs by itself, no loop, no
-timer, so a test sees each step; `tick()` does what the timers would do now.
+`settle()` moves every message until nothing moves any more. Nothing runs by itself, so that a test
+sees each step; `tick()` does what the timers would do now.
 """
 
 import time

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from services.bureau.process import run_node
+from services.bureau.process import Part, run_node
 
 PROFILE = Path(__file__).parent
 
 
-def main(only: str = "all") -> None:
+def main(only: Part = "all") -> None:
     run_node(PROFILE, only=only)

@@ -1,11 +1,11 @@
 """Every table of a node, gathered for Alembic: importing this fills `shared.database.metadata`."""
 
-import services.bureau.access.tables
-import services.bureau.population.tables
-import services.bureau.stations.tables
-import services.bureau.transfers.tables
-import shared.audit.tables
-import shared.messaging.tables
+import services.bureau.access.tables  # noqa: F401  # its tables join the metadata
+import services.bureau.population.tables  # noqa: F401  # its tables join the metadata
+import services.bureau.stations.tables  # noqa: F401  # its tables join the metadata
+import services.bureau.transfers.tables  # noqa: F401  # its tables join the metadata
+import shared.audit.tables  # noqa: F401  # its tables join the metadata
+import shared.messaging.tables  # noqa: F401  # its tables join the metadata
 from shared.database import metadata
 
 __all__ = ["metadata"]

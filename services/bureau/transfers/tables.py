@@ -227,7 +227,8 @@ TRANSFERS_DDL = (
         RETURN NEW;
     END $$
     """,
-    "CREATE TRIGGER transfer_member_forward BEFORE UPDATE ON transfer_member FOR EACH ROW EXECUTE FUNCTION transfer_goes_forward()",
+    "CREATE TRIGGER transfer_member_forward BEFORE UPDATE ON transfer_member"
+    " FOR EACH ROW EXECUTE FUNCTION transfer_goes_forward()",
     "CREATE TRIGGER transfer_member_keeps BEFORE DELETE ON transfer_member FOR EACH ROW EXECUTE FUNCTION register_keeps()",
     "CREATE TRIGGER transfer_case_keeps BEFORE DELETE ON transfer_case FOR EACH ROW EXECUTE FUNCTION register_keeps()",
 )

@@ -25,6 +25,7 @@ from services.bureau.transfers.acts.origin import (
 from services.bureau.transfers.acts.reading import (
     ask_again,
     ask_by_timer,
+    is_open_case,
     note_hold,
     queue,
     read_case,
@@ -44,6 +45,7 @@ __all__ = [
     "ask_by_timer",
     "ask_cancel",
     "ask_supplement",
+    "is_open_case",
     "note_hold",
     "open_case",
     "queue",

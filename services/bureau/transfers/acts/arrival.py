@@ -1,4 +1,4 @@
-"""The moment in which the destination's register begins to answer: a row from the certificate, in the household chosen at the counter."""
+"""The moment in which the destination's register begins to answer: a row from the certificate, in the chosen household."""
 
 from services.bureau.population import acts as population
 from services.bureau.population.acts import NewHousehold

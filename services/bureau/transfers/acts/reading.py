@@ -19,7 +19,7 @@ from services.bureau.transfers.acts.origin import findings
 from services.bureau.transfers.rules.case import Case
 from services.bureau.transfers.rules.errors import NotInThisState
 from services.bureau.transfers.rules.findings import Finding
-from services.bureau.transfers.states import REISSUE, TRANSFER, Side, State
+from services.bureau.transfers.states import REISSUE, TERMINAL, TRANSFER, Side, State
 from services.bureau.transfers.tables import Note, transfer_case, transfer_member
 from shared.audit import AuditEntry, write_audit
 from shared.database import Session
@@ -66,6 +66,9 @@ RECEIVED_OF_RESIDENT = (
         transfer_member.c.state == State.RECEIVED.value,
     )
 )
+
+
+STATES_OF_CASE = select(transfer_member.c.side, transfer_member.c.state).where(transfer_member.c.case_id == bindparam("a_case"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,12 @@ async def ask_by_timer(session: Session, case_id: UUID, kind: str, peer: str) ->
     case = await load_case(session, peer, case_id)
     if case is not None:
         await say_again(session, case, kind.partition(".")[2])
+
+
+async def is_open_case(session: Session, case_id: UUID) -> bool:
+    """Whether officers here still work on the case: some member has not come to an end."""
+    rows = (await session.execute(STATES_OF_CASE, {"a_case": case_id})).all()
+    return any(State(row.state) not in TERMINAL[Side(row.side)] for row in rows)
 
 
 async def silent_since(session: Session, bureau: str) -> datetime | None:

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from services.bureau.rulebook import Closed, DatedRule, Movement, RuleBook
-from services.bureau.transfers.rules.errors import REGULATIONS, RuleClosed, fault
+from services.bureau.transfers.rules.errors import PROTOCOL, REGULATIONS, RuleClosed, fault
 from services.bureau.transfers.tables import Application
 from shared.contract.fields import MEMBERS_MAX, Address, Code, HouseholdNo, Name, Phone, ReasonText, contract_error
 from shared.identifiers.citizen_id import CitizenIdNumber, parse_citizen_id_no
@@ -22,6 +22,8 @@ PERMIT_VALID_DAYS: Final = 40  # AS02
 CERTIFICATE_VALID_DAYS: Final = 30  # 1994 notice: at most 30 days from signing
 MINOR_UNDER_YEARS: Final = 18
 POLICY: Final = "长三角区域跨省户口网上迁移"
+ONE_PLACE: Final = f"{REGULATIONS} Art. 6"
+UNIT_CODES: Final = "GA/T 380-2012"
 HEAD, SELF, SPOUSE = "02", "01", "10"
 
 REASONS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
@@ -137,8 +139,9 @@ def faults_of(form: ApplicationForm, known: Knowledge) -> Iterator[Fault]:
 
 def _faults_of_persons(form: ApplicationForm, known: Knowledge) -> Iterator[Fault]:
     seen: set[str] = set()
-    for field, person in (("applicant", form.applicant), *((f"members.{i}", one) for i, one in enumerate(form.members))):
-        number = person.citizen_id_no
+    people = [("applicant", form.applicant.citizen_id_no)]
+    people += [(f"members.{i}", one.citizen_id_no) for i, one in enumerate(form.members)]
+    for field, number in people:
         place = f"{field}.citizen_id_no"
         if number in seen:
             yield fault(place, "twice", REGULATIONS, N_("this person is in the application twice"))
@@ -146,14 +149,14 @@ def _faults_of_persons(form: ApplicationForm, known: Knowledge) -> Iterator[Faul
         if parse_citizen_id_no(number).born_on > known.today:
             yield fault(place, "future", "GB 11643-1999", N_("the birth date lies in the future"))
         if number in known.registered_here:
-            yield fault(place, "registered_here", f"{REGULATIONS} Art. 6", N_("this person is registered here already"))
+            yield fault(place, "registered_here", ONE_PLACE, N_("this person is registered here already"))
         if number in known.open_cases:
             apply_no, since = known.open_cases[number]
             message = N_("this person is in case {apply_no} of {bureau} since {since}: end that one first")
-            yield fault(place, "open_case", f"{REGULATIONS} Art. 6", message, apply_no=apply_no, bureau=known.bureau, since=since)
+            yield fault(place, "open_case", ONE_PLACE, message, apply_no=apply_no, bureau=known.bureau, since=since)
     if form.reason_code == "CHILD_TO_PARENT" and not _is_minor(form.applicant.citizen_id_no, known.today):
-        yield fault("applicant.citizen_id_no", "minor", POLICY, N_("only a child under {years} joins a parent"),
-                    years=MINOR_UNDER_YEARS)  # fmt: skip
+        message = N_("only a child under {years} joins a parent")
+        yield fault("applicant.citizen_id_no", "minor", POLICY, message, years=MINOR_UNDER_YEARS)
 
 
 def _is_minor(number: str, today: date) -> bool:
@@ -162,25 +165,25 @@ def _is_minor(number: str, today: date) -> bool:
 
 
 def _faults_of_places(form: ApplicationForm, known: Knowledge) -> Iterator[Fault]:
-    if known.origin_bureau is None:
-        yield fault("origin.division_code", "unknown_bureau", POLICY, N_("no bureau of the federation serves division {code}"),
-                    code=form.origin.division_code)  # fmt: skip
-    elif known.origin_bureau == known.bureau:
-        yield fault("origin.division_code", "same_bureau", POLICY,
-                    N_("origin and destination are in one province: this is not a transfer across provinces"))  # fmt: skip
-    elif bureau_of_unit(form.origin.station_code) != known.origin_bureau:
-        yield fault("origin.station_code", "other_province", "GA/T 380-2012",
-                    N_("station {code} does not belong to the province of the division"), code=form.origin.station_code)  # fmt: skip
-    elif known.directory_known and not known.origin_station_known:
-        yield fault("origin.station_code", "unknown_station", "GA/T 380-2012",
-                    N_("station {code} is not in the directory that {bureau} publishes"),
-                    code=form.origin.station_code, bureau=known.origin_bureau)  # fmt: skip
+    origin, bureau = form.origin, known.origin_bureau
+    if bureau is None:
+        message = N_("no bureau of the federation serves division {code}")
+        yield fault("origin.division_code", "unknown_bureau", POLICY, message, code=origin.division_code)
+    elif bureau == known.bureau:
+        message = N_("origin and destination are in one province: this is not a transfer across provinces")
+        yield fault("origin.division_code", "same_bureau", POLICY, message)
+    elif bureau_of_unit(origin.station_code) != bureau:
+        message = N_("station {code} does not belong to the province of the division")
+        yield fault("origin.station_code", "other_province", UNIT_CODES, message, code=origin.station_code)
     elif not known.directory_known:
-        yield fault("origin.station_code", "no_directory", "Quanyu wire protocol",
-                    N_("no directory of {bureau} has arrived yet: try again shortly"), bureau=known.origin_bureau)  # fmt: skip
+        message = N_("no directory of {bureau} has arrived yet: try again shortly")
+        yield fault("origin.station_code", "no_directory", PROTOCOL, message, bureau=bureau)
+    elif not known.origin_station_known:
+        message = N_("station {code} is not in the directory that {bureau} publishes")
+        yield fault("origin.station_code", "unknown_station", UNIT_CODES, message, code=origin.station_code, bureau=bureau)
     if form.destination.division_code != known.station_division:
-        yield fault("destination.division_code", "other_station", REGULATIONS,
-                    N_("this station registers in division {code}"), code=known.station_division)  # fmt: skip
+        message = N_("this station registers in division {code}")
+        yield fault("destination.division_code", "other_station", REGULATIONS, message, code=known.station_division)
 
 
 def require_open(rulebook: RuleBook, movement: Movement, day: date) -> DatedRule:
