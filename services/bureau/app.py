@@ -17,9 +17,18 @@ from services.bureau.transfers import api as transfers_api
 from services.bureau.wiring import Overrides, Wiring, wire
 from shared.contract.registry import QUESTIONS
 from shared.database import Session
+from shared.envelope import NoKey
+from shared.identifiers.texts import N_
 from shared.peers import PeerReply
 from shared.telemetry import MetricsMiddleware, TraceMiddleware
-from shared.web import BodyLimitMiddleware, NotFound, UnexpectedErrorMiddleware, install_problem_handlers
+from shared.web import (
+    BodyLimitMiddleware,
+    NotFound,
+    Unavailable,
+    UnexpectedErrorMiddleware,
+    install_problem_handlers,
+    preferred_language,
+)
 
 PEER_BODY_LIMIT_BYTES = 1024 * 1024  # check 1 of an envelope: nothing larger is read
 DESCRIPTION = "A bureau's node for its officers. Bearer token, and Quanyu-Post where an officer holds several posts."
@@ -41,6 +50,7 @@ def build_web(wiring: Wiring) -> FastAPI:
     if wiring.development is not None:
         app.mount("/dev", build_development_provider(wiring.development, officer_name=_officer_name(wiring)))
     install_problem_handlers(app)
+    app.add_exception_handler(NoKey, _without_key)
     app.add_middleware(BodyLimitMiddleware)
     app.add_middleware(UnexpectedErrorMiddleware)
     app.add_middleware(MetricsMiddleware, metrics=wiring.metrics)
@@ -68,6 +78,12 @@ def build_peer_door(wiring: Wiring) -> FastAPI:
     app.add_middleware(MetricsMiddleware, metrics=wiring.metrics)
     app.add_middleware(TraceMiddleware)
     return app
+
+
+async def _without_key(request: Request, error: Exception) -> Response:
+    """No usable key of ours, or of the peer that must be told: nothing was done, an operator must bring a key."""
+    problem = Unavailable(N_("no usable key: {reason}"), values={"reason": str(error)}, code="no_key")
+    return problem.response(language=preferred_language(request.headers.get("accept-language")))
 
 
 def _as_response(reply: PeerReply) -> Response:

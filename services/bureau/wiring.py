@@ -33,7 +33,7 @@ from shared.contract.messages import DirectoryPublished, Message
 from shared.contract.questions import PersonStatus, ProblemCode, Question
 from shared.contract.registry import CAPABILITIES, topic
 from shared.database import Clock, Database, NodeContext, Session, Vault
-from shared.envelope import TrustStore, load_ring, load_vault_keys, read_kek, tls_client_context
+from shared.envelope import Keyring, TrustStore, load_vault_keys, read_kek, tls_client_context
 from shared.messaging import Ask, Handler, Receiver, Relay
 from shared.messaging.bus import Bus
 from shared.messaging.kafka import KafkaBus
@@ -116,7 +116,7 @@ def wire(settings: Settings, overrides: Overrides | None = None) -> Wiring:
     wake: list[Callable[[], None]] = []
     node = NodeContext(
         bureau=settings.bureau,
-        ring=load_ring(folder, settings.bureau, kek),
+        keyring=Keyring(folder, settings.bureau, kek),
         trust=trust,
         machine_clock=over.machine_clock or MachineClock(),
         business_clock=over.business_clock or BusinessClock(_clock_file(settings)),
@@ -144,7 +144,7 @@ def wire(settings: Settings, overrides: Overrides | None = None) -> Wiring:
         relay=relay,
         receiver=receiver,
         peers=peers,
-        peer_server=PeerServer(database, _answers(), {PersonStatus: enquiries.before_person_status}),
+        peer_server=PeerServer(database, _answers(), {PersonStatus: enquiries.before_person_status}, receiver.seen),
         enquiries=enquiries,
         rulebook=read_rulebook(settings.profile_folder / "rules.toml"),
         consequences=CONSEQUENCES,

@@ -25,8 +25,9 @@ FETCH_SECONDS = 0.5
 TIMER_SECONDS = 0.5
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 10.0
 DATABASE_PAUSE_SECONDS = 0.3  # short: the consumer must go on fetching or lose its partitions
-TRUST_LOOK_SECONDS = 3600.0
-TRUST_AGAIN_SECONDS = 60.0  # an unknown key makes us look at most so often
+FOLDER_LOOK_SECONDS = 5.0  # what `quanyu keys` put beside us
+TRUST_LOOK_SECONDS = 3600.0  # what the peers have
+TRUST_AGAIN_SECONDS = 60.0  # an unknown key makes us ask the peers at most so often
 WAITING_LETTERS_SECONDS = 60.0
 SWEEP_SECONDS = 3600.0
 STOP_SECONDS = 20.0
@@ -153,32 +154,36 @@ class Worker:
             await asyncio.sleep(TIMER_SECONDS)
 
     async def _trust(self) -> None:
-        """Look for a newer trust list: in the folder and at every peer; hourly, and soon after an unknown key."""
-        wiring = self._wiring
+        """Keys and trust lists: what is new in the folder, soon; what the peers have, hourly and after an unknown key."""
+        wiring, loop = self._wiring, asyncio.get_running_loop()
         unknown = (wiring.receiver.unknown_key, wiring.peer_server.unknown_key)
+        asked_at = float("-inf")
         while True:
             before = wiring.node.trust.current.version
+            wiring.node.keyring.reload()
             wiring.node.trust.reload()
-            for bureau in wiring.node.trust.current.bureaus:
-                if bureau.code != wiring.settings.bureau and bureau.gone_at is None:
-                    await self._look_at(bureau.web)
+            wanted = any(event.is_set() for event in unknown)
+            if loop.time() - asked_at > (TRUST_AGAIN_SECONDS if wanted else TRUST_LOOK_SECONDS):
+                asked_at = loop.time()
+                for event in unknown:
+                    event.clear()
+                await self._ask_peers()
             if wiring.node.trust.current.version > before:
-                await wiring.peers.renew()
-                await retry_waiting(wiring.bus_database, wiring.receiver)
+                await self._take_up_list()
             wiring.health.progressed("trust")
-            await self._until_due(unknown)
+            await asyncio.sleep(FOLDER_LOOK_SECONDS)
 
-    @staticmethod
-    async def _until_due(unknown: tuple[asyncio.Event, ...]) -> None:
-        for event in unknown:
-            event.clear()
-        await asyncio.sleep(0)
-        waits = [asyncio.create_task(event.wait()) for event in unknown]
-        done, pending = await asyncio.wait(waits, timeout=TRUST_LOOK_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        for task in pending:
-            task.cancel()
-        if done:
-            await asyncio.sleep(TRUST_AGAIN_SECONDS)
+    async def _ask_peers(self) -> None:
+        for bureau in self._wiring.node.trust.current.bureaus:
+            if bureau.code != self._wiring.settings.bureau and bureau.gone_at is None:
+                await self._look_at(bureau.web)
+
+    async def _take_up_list(self) -> None:
+        """What a newer list changes: connections, letters that waited for a key, a bureau that has joined."""
+        wiring = self._wiring
+        await wiring.peers.renew()
+        await retry_waiting(wiring.bus_database, wiring.receiver)
+        await wiring.bus_database.run(stations.publish_directory, name="node.publish_directory")
 
     async def _look_at(self, web: str) -> None:
         """Fetch what a peer has that is newer, version by version; a peer that is down is asked another time."""

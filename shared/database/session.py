@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from shared.envelope import Ring, TrustStore
+from shared.envelope import Keyring, Ring, TrustStore
 
 CHINA = ZoneInfo("Asia/Shanghai")  # legal dates of the four bureaus are dates in this zone
 
@@ -36,12 +36,17 @@ class NodeContext:
     """Who we are and what time it is, for everything that happens inside a unit of work."""
 
     bureau: str
-    ring: Ring
+    keyring: Keyring
     trust: TrustStore
     machine_clock: Clock
     business_clock: Clock
     incarnation: int
     wake_relay: Callable[[], None] = lambda: None
+
+    @property
+    def ring(self) -> Ring:
+        """Our private keys, as of now: never kept by the one who asks."""
+        return self.keyring.ring
 
     def machine_now(self) -> datetime:
         """Time of signatures, leases, receipts; never set by anybody."""

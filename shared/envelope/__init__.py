@@ -12,6 +12,7 @@ from shared.envelope.errors import (
     TrustListRefused,
 )
 from shared.envelope.form import BODY_LIMIT_BYTES, ENVELOPE_LIMIT_BYTES, Place, transport_headers
+from shared.envelope.keyring import Keyring
 from shared.envelope.keys import Ring, VaultKeys, load_ring, load_vault_keys, read_kek
 from shared.envelope.open import Opened, open_envelope
 from shared.envelope.seal import seal
@@ -26,6 +27,7 @@ __all__ = [
     "EnvelopeError",
     "Fork",
     "KeyFileError",
+    "Keyring",
     "NoKey",
     "NotYet",
     "Opened",

@@ -49,7 +49,7 @@ DUE = (
     select(owed)
     .where(owed.c.next_ask_at <= bindparam("now"))
     .order_by(owed.c.next_ask_at)
-    .limit(ASKED_AT_ONCE)
+    .limit(1)
     .with_for_update(skip_locked=True)
 )
 ASKED = (
@@ -92,16 +92,7 @@ def _row(session: Session, case: UUID, one: Owed) -> dict[str, Any]:
     }
 
 
-async def ask_due(session: Session, asks: Mapping[str, Ask]) -> int:
-    """Ask again for what is due, at most ASKED_AT_ONCE rows; `asks` maps a kind's capability to its slice's function."""
-    now = session.node.machine_now()
-    rows = (await session.execute(DUE, {"now": now})).all()
-    for row in rows:
-        await ask_again(session, row, asks)
-    return len(rows)
-
-
-async def ask_again(session: Session, row: Row[Any], asks: Mapping[str, Ask]) -> None:
+async def _ask_again(session: Session, row: Row[Any], asks: Mapping[str, Ask]) -> None:
     """Say the message of one owed row anew and set the time of the next asking (doubling, with jitter)."""
     await asks[row.kind.split(".", 1)[0]](session, row.case_id, row.kind, row.peer)
     wait = min(row.longest_interval_s, row.first_interval_s * 2 ** min(row.asks + 1, MAX_DOUBLINGS))
@@ -111,8 +102,20 @@ async def ask_again(session: Session, row: Row[Any], asks: Mapping[str, Ask]) ->
 
 
 async def ask_due_now(database: Database, asks: Mapping[str, Ask]) -> int:
-    """One pass of the timer, in a transaction of its own."""
-    return await database.run(lambda session: ask_due(session, asks), name="owed.ask_due")
+    """One pass of the timer: ask again for what is due, each row in a transaction of its own; gives how many.
+
+    `asks` maps a kind's capability to its slice's function."""
+
+    async def one(session: Session) -> bool:
+        row = (await session.execute(DUE, {"now": session.node.machine_now()})).first()
+        if row is not None:
+            await _ask_again(session, row, asks)
+        return row is not None
+
+    asked = 0
+    while asked < ASKED_AT_ONCE and await database.run(one, name="owed.ask_due"):
+        asked += 1
+    return asked
 
 
 async def peer_is_back(session: Session, peer: str) -> None:

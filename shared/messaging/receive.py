@@ -17,7 +17,7 @@ import structlog
 from shared.audit import AuditEntry, write_audit
 from shared.contract.messages import Message
 from shared.contract.registry import ContentError, UnknownMessage, decode
-from shared.database import Actor, Database, DatabaseDown, OutcomeUnknown, Session
+from shared.database import NODE_ITSELF, Actor, Database, DatabaseDown, OutcomeUnknown, Session
 from shared.envelope import NotYet, Opened, Place, Refused, open_envelope
 from shared.messaging import owed
 from shared.messaging.bus import Delivered, Record
@@ -39,6 +39,7 @@ ATTEMPTS_BEFORE_DEAD = 8  # about two hours of a handler that raises; then a per
 SILENCE_SECONDS = 60  # a peer not heard for longer is asked at once when it is back
 HEARD_EVERY_SECONDS = 1  # the peer's row is touched at most so often
 MAX_ERROR_CHARACTERS = 500
+MAX_CLAIMED_CHARACTERS = 60
 IN_THREAD_BYTES = 64 * 1024  # larger envelopes are opened beside the loop: 8 ms for a full one
 NO_PARTITION = -1  # for what did not come from the bus, or is buried from a receipt
 
@@ -79,7 +80,7 @@ class Receiver:
     def __init__(self, database: Database, handlers: Mapping[type[Message], Handler]) -> None:
         self._database = database
         self._handlers = handlers
-        self._seen: dict[str, int] = {}
+        self.seen: dict[str, int] = {}  # highest incarnation by bureau; shared with the peer door
         self._heard: dict[str, datetime] = {}
         self.unknown_key = asyncio.Event()  # set when a peer used a key that our trust list lacks
 
@@ -89,7 +90,7 @@ class Receiver:
         async def read(session: Session) -> dict[str, int]:
             return {row.bureau: row.incarnation for row in await session.execute(PEERS)}
 
-        self._seen = await self._database.run(read, name="receive.load")
+        self.seen.update(await self._database.run(read, name="receive.load"))
 
     async def receive(self, delivered: Sequence[Delivered]) -> None:
         """Take all of `delivered`, in order; raises DatabaseDown or OutcomeUnknown with nothing half done: deliver again."""
@@ -102,7 +103,7 @@ class Receiver:
             except Exception as error:
                 logger.warning("chunk_failed", size=len(chunk), error=type(error).__name__)
                 for arrival in chunk:
-                    await self._take([arrival], each_apart=True)
+                    await self._take_apart(arrival)
 
     async def receive_envelope(self, envelope: bytes, *, topic: str) -> None:
         """Take a message that came inside an answer, exactly as if the bus had brought it."""
@@ -124,7 +125,7 @@ class Receiver:
                 headers=record.headers or None,
                 ring=node.ring,
                 trust=node.trust.current,
-                seen=self._seen,
+                seen=self.seen,
                 now=int(now.timestamp()),
                 received_at=None if received_at is None else int(received_at.timestamp()),
             )
@@ -144,6 +145,20 @@ class Receiver:
 
         await self._database.run(unit, name=f"receive {' '.join(names)}")
 
+    async def _take_apart(self, arrival: _Arrival) -> None:
+        """One arrival alone. What cannot even be receipted (a rogue member's key with a NUL) must not stop the partition."""
+        try:
+            await self._take([arrival], each_apart=True)
+        except (DatabaseDown, OutcomeUnknown):
+            raise
+        except Exception as error:
+            reason = _short(error)
+            logger.exception("poison", topic=arrival.delivered.record.topic)
+            await self._database.run(
+                lambda session: bury(session, arrival.delivered, reason="poison", error=reason, first_seen=arrival.received_at),
+                name="receive poison",
+            )
+
     @staticmethod
     def _name(arrival: _Arrival) -> str:
         if not isinstance(arrival.opened, Opened):
@@ -154,6 +169,7 @@ class Receiver:
             return type(error).__name__
 
     async def _take_one(self, session: Session, arrival: _Arrival, *, each_apart: bool) -> None:
+        session.info["actor"] = NODE_ITSELF
         match arrival.opened:
             case Opened() as opened:
                 await self._take_opened(session, arrival, opened, each_apart=each_apart)
@@ -236,11 +252,11 @@ class Receiver:
 
     async def _heard_of(self, session: Session, opened: Opened, now: datetime) -> None:
         before = self._heard.get(opened.iss)
-        higher = opened.incarnation > self._seen.get(opened.iss, 0)
+        higher = opened.incarnation > self.seen.get(opened.iss, 0)
         if before is not None and not higher and (now - before).total_seconds() < HEARD_EVERY_SECONDS:
             return
         self._heard[opened.iss] = now
-        self._seen[opened.iss] = max(opened.incarnation, self._seen.get(opened.iss, 0))
+        self.seen[opened.iss] = max(opened.incarnation, self.seen.get(opened.iss, 0))
         await session.execute(PEER_HEARD, {"bureau": opened.iss, "incarnation": opened.incarnation, "now": now})
         if before is None or (now - before).total_seconds() > SILENCE_SECONDS:
             await owed.peer_is_back(session, opened.iss)
@@ -253,19 +269,24 @@ async def bury(session: Session, delivered: Delivered, *, reason: str, error: st
         "topic": record.topic,
         "partition": delivered.partition,
         "offset": delivered.offset,
-        "raw_key": record.key,
+        "raw_key": _storable(record.key),
         "raw_value": record.value,
-        "raw_headers": dict(record.headers),
+        "raw_headers": {_storable(name): _storable(value) for name, value in record.headers.items()},
         "reason": reason,
-        "error": error[:MAX_ERROR_CHARACTERS],
+        "error": _storable(error[:MAX_ERROR_CHARACTERS]),
         "first_seen": first_seen,
     }
     await session.execute(INSERT_DEAD_LETTER, row)
-    claimed = record.headers.get("ce_source", "")
+    claimed = _storable(record.headers.get("ce_source", ""))[:MAX_CLAIMED_CHARACTERS]
     entry = AuditEntry(action="messaging.receive", decision="refused", reason=reason, object_kind="dead_letter",
                        object_id=f"{record.topic}/{delivered.partition}/{delivered.offset}", peer=claimed)  # fmt: skip
     await write_audit(session, entry)
     logger.warning("message_buried", reason=reason, topic=record.topic, claimed_source=claimed)
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL keeps neither NUL nor lone surrogates; what anybody may write to the bus can hold both."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def _short(error: Exception) -> str:

@@ -70,12 +70,14 @@ class PeerServer:
         self,
         database: Database,
         answers: Mapping[type[Question], Answerer],
-        preparations: Mapping[type[Question], Preparation] | None = None,
+        preparations: Mapping[type[Question], Preparation],
+        seen: dict[str, int],
     ) -> None:
+        """`seen`: the highest incarnation by bureau, shared with the receiver."""
         self._database = database
         self._answers = answers
-        self._preparations = preparations or {}
-        self._seen: dict[str, int] = {}
+        self._preparations = preparations
+        self._seen = seen
         self.unknown_key = asyncio.Event()
 
     async def answer(self, raw: bytes, path: str) -> PeerReply:

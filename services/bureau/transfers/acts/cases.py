@@ -22,8 +22,12 @@ _CASE_KEY = (transfer_case.c.counterpart == bindparam("a_counterpart"), transfer
 _SAVED = [column.name for column in transfer_case.columns if column.name not in ("counterpart", "case_id", "created_at")]
 GET = select(transfer_case).where(*_CASE_KEY)
 GET_LOCKED = GET.with_for_update()
-OF_OFFICERS = select(transfer_case.c.counterpart).where(
-    transfer_case.c.case_id == bindparam("a_case"), transfer_case.c.file.is_not(None)
+# A second bureau that claims a case id that it saw stays invisible: the first row is the genuine one.
+OF_OFFICERS = (
+    select(transfer_case.c.counterpart)
+    .where(transfer_case.c.case_id == bindparam("a_case"), transfer_case.c.file.is_not(None))
+    .order_by(transfer_case.c.created_at)
+    .limit(1)
 )
 MEMBERS = (
     select(transfer_member)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
 from services.bureau.access.callers import Officer
@@ -27,8 +28,8 @@ from services.bureau.transfers.rules.application import (
 )
 from services.bureau.transfers.rules.case import Case, Member
 from services.bureau.transfers.rules.documents import Issuer, Numbers, make_permit
-from services.bureau.transfers.rules.errors import PROTOCOL, ApplicationRefused, NotInThisState, fault
-from services.bureau.transfers.states import BEGINS, On, Side, State
+from services.bureau.transfers.rules.errors import PROTOCOL, REGULATIONS, ApplicationRefused, NotInThisState, fault
+from services.bureau.transfers.states import BEGINS, TERMINAL, On, Side, State
 from services.bureau.transfers.tables import PACKAGE_PERMIT, Application, Mover, NewHome, Note, OldHome
 from shared.contract.codes import VoidReason
 from shared.database import Session
@@ -95,7 +96,7 @@ async def open_case(session: Session, officer: Officer, form: ApplicationForm, *
         raise AssertionError("refused above")
     apply_no = new_apply_no(form.destination.division_code, today)
     if previous is not None:
-        apply_no = await _number_of(session, previous, apply_no)
+        apply_no = await _number_of(session, officer, previous, form) or apply_no
     application = await _application(session, officer, form, origin_bureau)
     code = new_query_code()
     case = Case(
@@ -113,7 +114,11 @@ async def open_case(session: Session, officer: Officer, form: ApplicationForm, *
     for mover in application.movers:
         state = BEGINS[Side.DESTINATION]
         case.members[mover.place] = Member(mover.place, state, 0, mover.citizen_id_no, now)
-    await conclude(session, case, "open", [])
+    try:
+        await conclude(session, case, "open", [])
+    except IntegrityError as error:  # two officers at once: the database lets one of them open a case for a person
+        message = N_("a case of one of these persons has just been opened by another officer")
+        raise ApplicationRefused(fault("applicant", "open_case", f"{REGULATIONS} Art. 6", message)) from error
     return Opened(case, code)
 
 
@@ -192,9 +197,16 @@ def _mover(person: PersonForm, place: int, relation: str) -> Mover:
     )
 
 
-async def _number_of(session: Session, previous: UUID, fresh: str) -> str:
+async def _number_of(session: Session, officer: Officer, previous: UUID, form: ApplicationForm) -> str | None:
+    """The case number that goes on: of a case of the same applicant that has come to its end."""
     before = await load_for_officer(session, previous, lock=False)
-    return before.apply_no or fresh
+    require(session, officer, "transfers.read", before)
+    applicant = _application_of(before).movers[0]
+    ended = all(member.state in TERMINAL[before.side] for member in before.in_order())
+    if not ended or applicant.citizen_id_no != form.applicant.citizen_id_no:
+        message = N_("a corrected application follows an ended case of the same applicant")
+        raise ApplicationRefused(fault("previous_case", "previous_case", PROTOCOL, message))
+    return before.apply_no
 
 
 def _own_station(session: Session, officer: Officer) -> Facts:
