@@ -129,8 +129,14 @@ def wire(settings: Settings, overrides: Overrides | None = None) -> Wiring:
     bus = over.bus or _bus(settings)
     relay = Relay(bus_database, bus, holder=f"{settings.bureau}.{settings.replica}")
     wake.append(relay.wake.set)
-    receiver = Receiver(bus_database, HANDLERS)
-    peers = PeerClient(database, lambda: tls_client_context(folder, trust.current), over.transport_to)
+    metrics = NodeMetrics(settings.bureau)
+    receiver = Receiver(bus_database, HANDLERS, lambda outcome: metrics.receipts.labels(outcome).inc())
+    peers = PeerClient(
+        database,
+        lambda: tls_client_context(folder, trust.current),
+        over.transport_to,
+        lambda *labels: metrics.questions.labels(*labels).inc(),
+    )
     pseudonym = _pseudonyms(keys.pseudonym_key)
     enquiries = Enquiries(database, peers, receiver, pseudonym)
     tokens, development = _login(settings, node)
@@ -152,7 +158,7 @@ def wire(settings: Settings, overrides: Overrides | None = None) -> Wiring:
         development=development,
         posts_of=stations.posts_of,
         is_open_case=transfers.is_open_case,
-        metrics=NodeMetrics(settings.bureau),
+        metrics=metrics,
         health=Health(node, database, bus),
     )
 

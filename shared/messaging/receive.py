@@ -77,9 +77,13 @@ class _Arrival:
 class Receiver:
     """Receives for one bureau. `handlers` maps a message class to its slice's `on_<message>`."""
 
-    def __init__(self, database: Database, handlers: Mapping[type[Message], Handler]) -> None:
+    def __init__(
+        self, database: Database, handlers: Mapping[type[Message], Handler], counted: Callable[[str], None] = lambda outcome: None
+    ) -> None:
+        """`counted` is told the outcome of each record after its commit: applied, duplicate, not_yet, dead or refused."""
         self._database = database
         self._handlers = handlers
+        self._counted = counted
         self.seen: dict[str, int] = {}  # highest incarnation by bureau; shared with the peer door
         self._heard: dict[str, datetime] = {}
         self.unknown_key = asyncio.Event()  # set when a peer used a key that our trust list lacks
@@ -135,15 +139,16 @@ class Receiver:
     async def _take(self, chunk: Sequence[_Arrival], *, each_apart: bool) -> None:
         names = sorted({self._name(arrival) for arrival in chunk})
 
-        async def unit(session: Session) -> None:
-            for arrival in chunk:
-                await self._take_one(session, arrival, each_apart=each_apart)
+        async def unit(session: Session) -> list[str]:
+            outcomes = [await self._take_one(session, arrival, each_apart=each_apart) for arrival in chunk]
             last = {(a.delivered.record.topic, a.delivered.partition): a.delivered.offset for a in chunk}
             for (topic, partition), offset in last.items():
                 if partition != NO_PARTITION:
                     await session.execute(KEEP_OFFSET, {"topic": topic, "partition": partition, "next_offset": offset + 1})
+            return outcomes
 
-        await self._database.run(unit, name=f"receive {' '.join(names)}")
+        for outcome in await self._database.run(unit, name=f"receive {' '.join(names)}"):
+            self._counted(outcome)
 
     async def _take_apart(self, arrival: _Arrival) -> None:
         """One arrival alone. What cannot even be receipted (a rogue member's key with a NUL) must not stop the partition."""
@@ -168,19 +173,21 @@ class Receiver:
         except (UnknownMessage, ContentError) as error:
             return type(error).__name__
 
-    async def _take_one(self, session: Session, arrival: _Arrival, *, each_apart: bool) -> None:
+    async def _take_one(self, session: Session, arrival: _Arrival, *, each_apart: bool) -> str:
         session.info["actor"] = NODE_ITSELF
         match arrival.opened:
             case Opened() as opened:
-                await self._take_opened(session, arrival, opened, each_apart=each_apart)
+                return await self._take_opened(session, arrival, opened, each_apart=each_apart)
             case NotYet() as not_yet:  # no receipt: an unverified sender could use up another's event ids
                 if not_yet.reason == "unknown_key":
                     self.unknown_key.set()
                 await bury(session, arrival.delivered, reason=not_yet.reason, error=str(not_yet), first_seen=arrival.received_at)
+                return "not_yet"
             case Refused() as refused:
                 await bury(session, arrival.delivered, reason=refused.code, error=str(refused), first_seen=arrival.received_at)
+                return "refused"
 
-    async def _take_opened(self, session: Session, arrival: _Arrival, opened: Opened, *, each_apart: bool) -> None:
+    async def _take_opened(self, session: Session, arrival: _Arrival, opened: Opened, *, each_apart: bool) -> str:
         record = arrival.delivered.record
         row = {
             "sender": opened.iss,
@@ -200,9 +207,10 @@ class Receiver:
                     session, arrival.delivered, reason="conflict", error="same sender and event id, other content",
                     first_seen=arrival.received_at,
                 )  # fmt: skip
-            return
+                return "refused"
+            return "duplicate"
         await self._heard_of(session, opened, arrival.received_at)
-        await self.handle(session, opened, record, received_at=arrival.received_at, attempts=0, apart=each_apart)
+        return await self.handle(session, opened, record, received_at=arrival.received_at, attempts=0, apart=each_apart)
 
     async def handle(
         self, session: Session, opened: Opened, record: Record, *, received_at: datetime, attempts: int, apart: bool

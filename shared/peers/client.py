@@ -60,15 +60,40 @@ class PeerRefused(PeerError):
 class PeerClient:
     """Asks for one bureau; keeps one connection pool a peer. `transport_to` replaces the network in tests."""
 
-    def __init__(self, database: Database, tls: Callable[[], ssl.SSLContext], transport_to: Transport | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        tls: Callable[[], ssl.SSLContext],
+        transport_to: Transport | None = None,
+        counted: Callable[[str, str, str], None] = lambda peer, question, outcome: None,
+    ) -> None:
+        """`counted` is told of each question: peer, name, and answered, refused or no_answer."""
         self._database = database
         self._tls = tls
         self._transport_to = transport_to
+        self._counted = counted
         self._clients: dict[str, httpx.AsyncClient] = {}
         self.errors: dict[str, str] = {}  # by bureau: why the last question got no answer
 
     async def ask(self, bureau: str, question: Question, *, asker: Asker, answer: type[A], key: str = "") -> A:
         """The peer's answer to `question`; `answer` is the class it must have, `key` the case. Raises PeerDown, PeerRefused."""
+        name = type(question).__name__
+        try:
+            told = await self._ask_patiently(bureau, question, asker, answer, key)
+        except PeerRefused:
+            self._counted(bureau, name, "refused")
+            raise
+        except PeerDown as down:
+            self._counted(bureau, name, "no_answer")
+            await self._note(bureau, down.reason)
+            raise
+        self._counted(bureau, name, "answered")
+        if self.errors.pop(bureau, None):
+            await self._note(bureau, None)
+        return told
+
+    async def _ask_patiently(self, bureau: str, question: Question, asker: Asker, answer: type[A], key: str) -> A:
+        """The answer within WHOLE_SECONDS, asked again when the connection breaks. Raises PeerDown, PeerRefused."""
         problem = "never tried"
         try:
             async with asyncio.timeout(WHOLE_SECONDS):
@@ -82,7 +107,6 @@ class PeerClient:
                         problem = f"{type(error).__name__} (unreachable, or it refused our certificate)"
         except TimeoutError:
             problem = f"no answer within {WHOLE_SECONDS:.0f} s"
-        await self._note(bureau, problem)
         raise PeerDown(bureau, problem)
 
     async def _ask_once(self, bureau: str, question: Question, asker: Asker, answer: type[A], key: str) -> A:
@@ -102,7 +126,7 @@ class PeerClient:
         headers = {"content-type": CONTENT_TYPE, "traceparent": current_traceparent()}
         response = await self._client(bureau).post(question.path, content=envelope, headers=headers)
         if response.headers.get("content-type", "") != CONTENT_TYPE:
-            raise await self._no_answer(bureau, f"unsigned problem {response.status_code}")
+            raise PeerDown(bureau, f"unsigned problem {response.status_code}")
         try:
             opened = open_envelope(
                 response.content,
@@ -116,18 +140,12 @@ class PeerClient:
             )
             told = decode_answer(opened.content, question=type(question))
         except (EnvelopeError, ContentError) as error:
-            raise await self._no_answer(bureau, f"its answer was refused: {error}") from error
+            raise PeerDown(bureau, f"its answer was refused: {error}") from error
         if isinstance(told, Problem):
             raise PeerRefused(bureau, told)
         if not isinstance(told, answer):
-            raise await self._no_answer(bureau, f"its answer is a {type(told).__name__}")
-        if self.errors.pop(bureau, None):
-            await self._note(bureau, None)
+            raise PeerDown(bureau, f"its answer is a {type(told).__name__}")
         return told
-
-    async def _no_answer(self, bureau: str, reason: str) -> PeerDown:
-        await self._note(bureau, reason)
-        return PeerDown(bureau, reason)
 
     def _client(self, bureau: str) -> httpx.AsyncClient:
         if bureau not in self._clients:

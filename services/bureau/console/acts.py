@@ -1,18 +1,31 @@
 """Reading what the kit knows, for operators and for Prometheus."""
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Uuid, bindparam, func, select
 
+from shared.audit import AuditEntry, audit, write_audit
 from shared.database import DatabaseDown, Session
 from shared.messaging import dead_letters
+from shared.messaging.bus import BusDown
 from shared.messaging.owed import LIST as OWED
 from shared.messaging.owed import OLDEST as OLDEST_OWED
 from shared.messaging.tables import dead_letter, outbox, peer
 from shared.web import NotFound
 
 OWED_SHOWN = 500
+AUDIT = (
+    select(audit)
+    .where(
+        audit.c.id > bindparam("after"),
+        (bindparam("a_case", type_=Uuid).is_(None)) | (audit.c.case_id == bindparam("a_case", type_=Uuid)),
+    )
+    .order_by(audit.c.id)
+    .limit(bindparam("most"))
+)
 PEERS = select(peer).order_by(peer.c.bureau)
 UNSENT = select(func.count(), func.min(outbox.c.created_at)).where(outbox.c.sent_at.is_(None))
 LETTERS = (
@@ -77,5 +90,20 @@ async def measure(wiring: Any) -> None:
         metrics.up.labels("database").set(1)
     except DatabaseDown:
         metrics.up.labels("database").set(0)
+    try:
+        await wiring.bus.ping()
+        metrics.up.labels("bus").set(1)
+    except BusDown:
+        metrics.up.labels("bus").set(0)
+    since_start = time.time() - time.monotonic()
     for name, state in wiring.health.loops.items():
         metrics.up.labels(f"loop.{name}").set(0 if state.error else 1)
+        metrics.loop_progress.labels(name).set(since_start + state.progressed_at)
+
+
+async def read_audit(session: Session, *, case: UUID | None, after: int, most: int) -> list[dict[str, Any]]:
+    """Rows of the audit log, oldest first, of one case or of all; that it was read is a row too."""
+    rows = (await session.execute(AUDIT, {"a_case": case, "after": after, "most": most})).all()
+    entry = AuditEntry(action="audit.read", object_kind="audit", object_id=str(after), purpose="supervision", case=case)
+    await write_audit(session, entry)
+    return [{name: value for name, value in row._mapping.items() if name != "commitment"} for row in rows]

@@ -1,6 +1,7 @@
 """What operators see and do: owed answers, dead letters, peers, health, metrics. No persons."""
 
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
@@ -13,6 +14,8 @@ from shared.contract.fields import ReasonText
 from shared.messaging import dead_letters
 from shared.messaging.dead_letters import MOST_AT_ONCE
 from shared.web import NotFound
+
+MOST_AUDIT_ROWS = 200
 
 router = APIRouter(tags=["operations"])
 EVERYBODY = [Depends(public("health and metrics carry no persons; the reverse proxy decides who reaches them"))]
@@ -54,6 +57,18 @@ async def metrics(request: Request) -> Response:
 async def list_owed(call: Annotated[Call, Depends(act("owed.read"))]) -> Response:
     """Answers owed by us and to us, oldest first, and the oldest by peer."""
     return _json(await call.read(acts.read_owed))
+
+
+@router.get("/api/v1/audit")
+async def list_audit(
+    call: Annotated[Call, Depends(act("audit.read"))],
+    case: UUID | None = None,
+    after: Annotated[int, Query(ge=0, description="id of the last row of the page before")] = 0,
+    most: Annotated[int, Query(ge=1, le=MOST_AUDIT_ROWS)] = MOST_AUDIT_ROWS,
+) -> Response:
+    """Who did or read what, why; of one case or of all. Persons appear only as blind indexes."""
+    rows = await call.read(lambda session: acts.read_audit(session, case=case, after=after, most=most))
+    return _json({"rows": rows, "next": rows[-1]["id"] if len(rows) == most else None})
 
 
 @router.get("/api/v1/operations/peers")
