@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal
 
 from shared.database import Database, DatabaseDown, NodeContext
@@ -11,6 +12,7 @@ from shared.messaging.bus import Bus, BusDown
 
 Status = Literal["ok", "degraded", "failing"]
 STALLED_SECONDS = 120  # a loop without progress for so long is reported, whatever it says of itself
+CLOCKS_AGREE = timedelta(seconds=1)
 KEY_WARNING_SECONDS = 14 * 86400  # roots are offline: a new key needs days, not minutes
 ORDER: Mapping[Status, int] = {"ok": 0, "degraded": 1, "failing": 2}
 
@@ -50,7 +52,15 @@ class Health:
             "trust_list": self._trust_list_part(),
         } | {f"loop.{name}": self._loop_part(state) for name, state in self.loops.items()}
         worst = max((part["status"] for part in parts.values()), key=lambda status: ORDER[status])
-        return {"status": worst, "bureau": self._node.bureau, "parts": parts}
+        business = self._node.business_now()
+        is_set = abs(business - self._node.machine_now()) > CLOCKS_AGREE
+        return {
+            "status": worst,
+            "bureau": self._node.bureau,
+            "business_time": business.isoformat(timespec="seconds"),
+            "business_clock_is_set": is_set,  # only stories and the demo set it: whoever sees true there looks at no real case
+            "parts": parts,
+        }
 
     async def _database_part(self) -> dict[str, Any]:
         try:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+import asyncpg
 import structlog
 import uvicorn
 from fastapi import FastAPI
@@ -19,11 +20,13 @@ from services.bureau.settings import Settings
 from services.bureau.wiring import Overrides, Wiring, wire
 from services.bureau.worker import Worker
 from shared.envelope import tls_server_context
+from shared.messaging import doorbell
 from shared.telemetry import configure_logs
 
 Part = Literal["all", "web", "peer", "worker"]
 SHUTDOWN_SECONDS = 5
 BACKLOG = 512
+RING_PAUSE_SECONDS = 1.0
 
 
 class PortTaken(Exception):
@@ -52,15 +55,18 @@ async def serve(wiring: Wiring, *, only: Part = "all") -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     servers, sockets = _servers(wiring, only)
-    worker = Worker(wiring) if only in ("all", "worker") else None
+    worker = Worker(wiring, alone=only == "worker") if only in ("all", "worker") else None
     tasks = [asyncio.create_task(server.serve([sock])) for server, sock in zip(servers, sockets, strict=True)]
     if worker is not None:
         tasks.append(asyncio.create_task(worker.run()))
+    ringing = None if worker is not None else asyncio.create_task(_ring(wiring))
     logger = structlog.get_logger(__name__)
     logger.info("node_started", bureau=wiring.settings.bureau, pid=os.getpid(), parts=only)
     stopped = asyncio.create_task(stopping.wait())
     await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
+    if ringing is not None:
+        ringing.cancel()
     for server in servers:
         server.should_exit = True
     if worker is not None:
@@ -68,6 +74,15 @@ async def serve(wiring: Wiring, *, only: Part = "all") -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
     await wiring.close()
     logger.info("node_stopped", bureau=wiring.settings.bureau)
+
+
+async def _ring(wiring: Wiring) -> None:
+    """A door without a worker: ring for the worker's process; while the database is away the relay's sweep does."""
+    while True:
+        try:
+            await doorbell.ring(wiring.settings.database_url, wiring.relay.wake)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await asyncio.sleep(RING_PAUSE_SECONDS)
 
 
 def _servers(wiring: Wiring, only: Part) -> tuple[list[_Server], list[socket.socket]]:

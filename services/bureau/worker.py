@@ -10,16 +10,19 @@ from datetime import timedelta
 
 import httpx2 as httpx
 import structlog
-from sqlalchemy import bindparam, text
+from sqlalchemy import bindparam, func, select, text
+from sqlalchemy.dialects.postgresql import insert
 
 from services.bureau.access.calls import forget_answers
 from services.bureau.stations import acts as stations
 from services.bureau.wiring import Wiring
+from shared.audit import AuditEntry, write_audit
 from shared.database import DatabaseDown, OutcomeUnknown, Session
 from shared.envelope import TrustListRefused
-from shared.messaging import ask_due_now
+from shared.messaging import ask_due_now, doorbell
 from shared.messaging.bus import Delivered
 from shared.messaging.dead_letters import retry_due, retry_waiting
+from shared.messaging.tables import trust_list
 
 FETCH_SECONDS = 0.5
 TIMER_SECONDS = 0.5
@@ -46,14 +49,19 @@ SWEEP_RECEIPTS = text(
     " THEN CAST(:questions_before AS timestamptz) ELSE CAST(:before AS timestamptz) END LIMIT :most)"
 ).bindparams(bindparam("most", SWEPT_ROWS))
 
+HIGHEST_LIST = select(func.max(trust_list.c.version))
+KEEP_LIST = insert(trust_list).on_conflict_do_nothing().returning(trust_list.c.version)
+
 logger = structlog.get_logger(__name__)
 
 
 class Worker:
     """The loops of one node. `run` until `stop`; every loop is started again when it fails."""
 
-    def __init__(self, wiring: Wiring) -> None:
+    def __init__(self, wiring: Wiring, *, alone: bool = False) -> None:
+        """`alone`: the doors run in other processes, which ring when they have written to the outbox."""
         self._wiring = wiring
+        self._alone = alone
         self._tasks: list[asyncio.Task[None]] = []
         self._prepared = asyncio.Event()
 
@@ -67,6 +75,8 @@ class Worker:
             "trust": self._trust,
             "sweeper": self._sweep,
         }
+        if self._alone:
+            loops["doorbell"] = self._listen
         self._tasks = [asyncio.create_task(self._supervise(name, loop), name=name) for name, loop in loops.items()]
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -110,6 +120,7 @@ class Worker:
             await stations.load_own(session, stations_csv=stations_csv, posts_csv=posts_csv)
             await stations.publish_directory(session)
 
+        await wiring.bus_database.run(keep_list, name="node.trust_list")
         await wiring.bus_database.run(unit, name="node.prepare")
         await wiring.receiver.load()
         wiring.health.progressed("prepare")
@@ -120,6 +131,10 @@ class Worker:
             await self._wiring.relay.run(lambda: self._wiring.health.progressed("relay"))
         finally:
             await self._wiring.relay.close()
+
+    async def _listen(self) -> None:
+        self._wiring.health.progressed("doorbell")
+        await doorbell.listen(self._wiring.settings.database_url, self._wiring.relay.wake)
 
     async def _consume(self) -> None:
         wiring = self._wiring
@@ -181,6 +196,7 @@ class Worker:
     async def _take_up_list(self) -> None:
         """What a newer list changes: connections, letters that waited for a key, a bureau that has joined."""
         wiring = self._wiring
+        await wiring.bus_database.run(keep_list, name="node.trust_list")
         await wiring.peers.renew()
         await retry_waiting(wiring.bus_database, wiring.receiver)
         await wiring.bus_database.run(stations.publish_directory, name="node.publish_directory")
@@ -207,6 +223,18 @@ class Worker:
             await self._wiring.bus_database.run(forget_answers, name="sweep.answers")
             self._wiring.health.progressed("sweeper")
             await asyncio.sleep(SWEEP_SECONDS)
+
+
+async def keep_list(session: Session) -> None:
+    """Write down which trust list is in force. Raises TrustListRefused when a higher one was: the folder was rolled back."""
+    current = session.node.trust.current
+    highest = (await session.execute(HIGHEST_LIST)).scalar_one_or_none()
+    if highest is not None and highest > current.version:
+        raise TrustListRefused("rollback", f"version {highest} was in force, the folder has only {current.version}")
+    row = {"version": current.version, "digest": current.digest, "installed_at": session.node.machine_now()}
+    if (await session.execute(KEEP_LIST, row)).first() is not None:
+        entry = AuditEntry(action="trust.list_accepted", object_kind="trust_list", object_id=str(current.version))
+        await write_audit(session, entry)
 
 
 async def sweep_once(session: Session) -> int:

@@ -63,7 +63,7 @@ def make_keys(folder: Path, addresses: Mapping[str, tuple[str, str]]) -> None:
 
 @dataclass
 class Node:
-    """One bureau in the network. `paused`: its consumer takes nothing, as if the node were away."""
+    """One bureau in the network. `paused`: the node is away: it sends nothing, takes nothing, and its timers stand still."""
 
     wiring: Wiring
     web: httpx.AsyncClient
@@ -148,11 +148,11 @@ class Network:
         delivered, ends_at = 0, time.monotonic() + SETTLE_SECONDS
         while True:
             moved = 0
-            for node in self.nodes.values():
+            awake = [node for node in self.nodes.values() if not node.paused]
+            for node in awake:
                 moved += await node.wiring.relay.pass_once()
-            for node in self.nodes.values():
-                if not node.paused:
-                    moved += await self.deliver(node)
+            for node in awake:
+                moved += await self.deliver(node)
             delivered += moved
             if not moved:
                 return delivered
@@ -161,27 +161,31 @@ class Network:
 
     async def deliver(self, node: Node) -> int:
         """Hand a node everything that the bus has for it; gives how many records."""
-        if node.consumer is None:
-            wiring = node.wiring
-            node.consumer = await wiring.bus.consumer(group=f"{wiring.settings.bureau}.node", topics=wiring.topics)
-        count = 0
-        while await node.consumer.lag():
-            records = await node.consumer.fetch(timeout_s=FETCH_SECONDS)
+        consumer, count = await self.consumer_of(node), 0
+        while await consumer.lag():
+            records = await consumer.fetch(timeout_s=FETCH_SECONDS)
             try:
                 await node.wiring.receiver.receive(records)
             except BaseException:
-                node.consumer.rewind(first_offsets(records))
+                consumer.rewind(first_offsets(records))
                 raise
-            await node.consumer.commit(next_offsets(records))
+            await consumer.commit(next_offsets(records))
             count += len(records)
         return count
+
+    async def consumer_of(self, node: Node) -> Consumer:
+        """The node's reader of the bus, at its group's offsets."""
+        if node.consumer is None:
+            wiring = node.wiring
+            node.consumer = await wiring.bus.consumer(group=f"{wiring.settings.bureau}.node", topics=wiring.topics)
+        return node.consumer
 
     async def tick(self, **ahead: float) -> int:
         """What the timers would do if the machine clocks stood `timedelta(**ahead)` later; gives how many asked or retried."""
         for clock in self.machine.values():
             clock.offset += timedelta(**ahead)
         done = 0
-        for node in self.nodes.values():
+        for node in (node for node in self.nodes.values() if not node.paused):
             done += await retry_due(node.wiring.bus_database, node.wiring.receiver)
             done += await ask_due_now(node.wiring.bus_database, node.wiring.asks)
         return done

@@ -1,4 +1,4 @@
-"""The ring in force, exchangeable while the node runs: a key that `quanyu keys` puts into the folder is used without a restart."""
+"""The ring in force, exchangeable while the node runs: a key that is put into the folder is used without a restart."""
 
 from pathlib import Path
 

@@ -46,7 +46,7 @@ def seal(
     """The envelope of `plaintext_json` from the ring's bureau to the bureau `to`, at most 1 MiB of ASCII.
 
     `now` is unix seconds of the machine clock; `incarnation` 1 or more; `schema` like `transfers/1`; `re` the question's jti, for
-    an answer only. A body of 500 KiB takes 8 ms: seal it in a thread. Raises TooLarge, NoKey; ValueError on what nobody would open.
+    an answer only. A body of 500 KiB takes 8 ms: seal it in a thread. Raises TooLarge, NoKey; ValueError on what none would open.
     """
     if len(plaintext_json) > BODY_LIMIT_BYTES:
         raise TooLarge(len(plaintext_json), BODY_LIMIT_BYTES)

@@ -110,6 +110,14 @@ peer = Table(
     Column("last_error", Text),
 )
 
+trust_list = Table(  # lists that were in force: a folder that is rolled back is noticed
+    "trust_list",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("digest", Text, nullable=False),
+    Column("installed_at", DateTime(timezone=True), nullable=False),
+)
+
 relay_lease = Table(
     "relay_lease",
     metadata,

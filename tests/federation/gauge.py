@@ -7,9 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, text
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import LargeBinary
+from sqlalchemy import bindparam, select
 
 from services.bureau.population.acts import citizen_index
 from services.bureau.population.tables import resident
@@ -22,17 +20,16 @@ from shared.database import Session
 from tests.federation.people import Person
 
 PRESENT = ("ACTIVE", "IN_TRANSIT")
-_INDEXES = bindparam("indexes", type_=ARRAY(LargeBinary))
 ROWS = select(
     resident.c.citizen_id_index.label("citizen"), resident.c.kind, resident.c.epoch, resident.c.counterpart, resident.c.case_id
-).where(resident.c.citizen_id_index == text("ANY(:indexes)").bindparams(_INDEXES))
+).where(resident.c.citizen_id_index.in_(bindparam("indexes", expanding=True)))
 BOUND = select(
     transfer_member.c.citizen_index.label("citizen"),
     transfer_member.c.counterpart,
     transfer_member.c.case_id,
     transfer_member.c.epoch,
 ).where(
-    transfer_member.c.citizen_index == text("ANY(:indexes)").bindparams(_INDEXES),
+    transfer_member.c.citizen_index.in_(bindparam("indexes", expanding=True)),
     transfer_member.c.side == Side.DESTINATION.value,
     transfer_member.c.state == State.SETTLING.value,
 )

@@ -259,6 +259,13 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_transfer_receipt_case_id"), "transfer_receipt", ["case_id"], unique=False)
     op.create_table(
+        "trust_list",
+        sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("installed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("version", name=op.f("pk_trust_list")),
+    )
+    op.create_table(
         "audit_salt",
         sa.Column("audit_id", sa.BigInteger(), nullable=False),
         sa.Column("salt", sa.LargeBinary(), nullable=False),
@@ -401,6 +408,7 @@ def downgrade() -> None:
     op.drop_index("ix_resident_case_id", table_name="resident", postgresql_where=sa.text("case_id IS NOT NULL"))
     op.drop_table("resident")
     op.drop_table("audit_salt")
+    op.drop_table("trust_list")
     op.drop_index(op.f("ix_transfer_receipt_case_id"), table_name="transfer_receipt")
     op.drop_table("transfer_receipt")
     op.drop_index("ix_transfer_case_tombstones", table_name="transfer_case", postgresql_where=sa.text("file IS NULL"))

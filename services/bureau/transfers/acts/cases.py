@@ -61,7 +61,9 @@ TOMBSTONES_SINCE = select(func.count()).where(
     transfer_case.c.created_at > bindparam("since"),
 )
 OPEN_CASES_OF = (
-    select(transfer_member.c.citizen_index, transfer_case.c.apply_no, transfer_member.c.state_since_business)
+    select(
+        transfer_case.c.counterpart, transfer_case.c.apply_no, transfer_case.c.accepted_on, transfer_member.c.state_since_business
+    )
     .join(
         transfer_case,
         (transfer_case.c.counterpart == transfer_member.c.counterpart) & (transfer_case.c.case_id == transfer_member.c.case_id),

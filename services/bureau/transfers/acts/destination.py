@@ -32,7 +32,7 @@ from services.bureau.transfers.rules.errors import PROTOCOL, REGULATIONS, Applic
 from services.bureau.transfers.states import BEGINS, TERMINAL, On, Side, State
 from services.bureau.transfers.tables import PACKAGE_PERMIT, Application, Mover, NewHome, Note, OldHome
 from shared.contract.codes import VoidReason
-from shared.database import Session
+from shared.database import CHINA, Session
 from shared.identifiers.apply_no import new_apply_no
 from shared.identifiers.bureau import province_of_bureau
 from shared.identifiers.citizen_id import parse_citizen_id_no
@@ -134,7 +134,8 @@ async def _knowledge(session: Session, officer: Officer, form: ApplicationForm) 
             registered.add(person.citizen_id_no)
         running = (await session.execute(OPEN_CASES_OF, {"citizen": person.citizen_id_no})).first()
         if running is not None:
-            open_cases[person.citizen_id_no] = (running.apply_no, running.state_since_business.date().isoformat())
+            since = running.accepted_on or running.state_since_business.astimezone(CHINA).date()
+            open_cases[person.citizen_id_no] = (running.apply_no, running.counterpart, since.isoformat())
     sponsor = None if form.sponsor is None else await population.find_resident(session, form.sponsor.citizen_id_no)
     directory = [] if origin_bureau is None else await stations.stations_of(session, origin_bureau)
     return Knowledge(

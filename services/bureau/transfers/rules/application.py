@@ -13,7 +13,7 @@ from services.bureau.transfers.rules.errors import PROTOCOL, REGULATIONS, RuleCl
 from services.bureau.transfers.tables import Application
 from shared.contract.fields import MEMBERS_MAX, Address, Code, HouseholdNo, Name, Phone, ReasonText, contract_error
 from shared.identifiers.citizen_id import CitizenIdNumber, parse_citizen_id_no
-from shared.identifiers.division import DivisionCode, bureau_of_division, division_name
+from shared.identifiers.division import DivisionCode, bureau_of_division, full_division_name
 from shared.identifiers.errors import Fault
 from shared.identifiers.texts import N_
 from shared.identifiers.unit_code import UnitCode, bureau_of_unit
@@ -128,7 +128,7 @@ class Knowledge:
     directory_known: bool
     registered_here: frozenset[str]
     sponsor_registered: bool
-    open_cases: Mapping[str, tuple[str, str]]  # citizen id number -> (case number, since)
+    open_cases: Mapping[str, tuple[str, str, str]]  # citizen id number -> (case number, the other bureau, since)
 
 
 def faults_of(form: ApplicationForm, known: Knowledge) -> Iterator[Fault]:
@@ -159,9 +159,9 @@ def _faults_of_persons(form: ApplicationForm, known: Knowledge) -> Iterator[Faul
         if number in known.registered_here:
             yield fault(place, "registered_here", ONE_PLACE, N_("this person is registered here already"))
         if number in known.open_cases:
-            apply_no, since = known.open_cases[number]
-            message = N_("this person is in case {apply_no} of {bureau} since {since}: end that one first")
-            yield fault(place, "open_case", ONE_PLACE, message, apply_no=apply_no, bureau=known.bureau, since=since)
+            apply_no, counterpart, since = known.open_cases[number]
+            message = N_("this person is in case {apply_no} with {bureau} since {since}: end that one first")
+            yield fault(place, "open_case", ONE_PLACE, message, apply_no=apply_no, bureau=counterpart, since=since)
     if form.reason_code == "CHILD_TO_PARENT" and not _is_minor(form.applicant.citizen_id_no, known.today):
         message = N_("only a child under {years} joins a parent")
         yield fault("applicant.citizen_id_no", "minor", POLICY, message, years=MINOR_UNDER_YEARS)
@@ -204,8 +204,8 @@ def require_open(rulebook: RuleBook, movement: Movement, day: date) -> DatedRule
 
 def _closed(found: Closed, movement: Movement, day: date) -> Fault:
     values = {
-        "origin": division_name(movement.from_division[:4]) if len(movement.from_division) >= 4 else movement.from_division,
-        "destination": division_name(movement.to_division[:4]) if len(movement.to_division) >= 4 else movement.to_division,
+        "origin": full_division_name(movement.from_division),
+        "destination": full_division_name(movement.to_division),
         "category": movement.category,
         "date": day.isoformat(),
     }
@@ -215,7 +215,7 @@ def _closed(found: Closed, movement: Movement, day: date) -> Fault:
     rule = found.next_rule
     message = N_("online transfer {origin} -> {destination} ({category}) is not open on {date}: rule {rule} opens it on {opens}")
     values |= {"rule": rule.id, "opens": rule.valid_from.isoformat()}
-    source = rule.basis + (f"；推定 {rule.assumption}" if rule.assumption else "")
+    source = f"{rule.basis} / {rule.basis_en}" + (f"（{rule.assumption}）" if rule.assumption else "")
     return fault("origin.division_code", "closed", source, message, **values)
 
 
