@@ -22,6 +22,7 @@ from shared.identifiers.texts import N_
 from shared.peers import PeerReply
 from shared.telemetry import MetricsMiddleware, TraceMiddleware
 from shared.web import (
+    PROBLEM_RESPONSES,
     BodyLimitMiddleware,
     NotFound,
     Unavailable,
@@ -42,7 +43,7 @@ def create_app(settings: Settings, overrides: Overrides | None = None) -> FastAP
 
 def build_web(wiring: Wiring) -> FastAPI:
     """Officers' API, operations, health, metrics, the public trust list and, in development, the login."""
-    app = FastAPI(title=f"Quanyu {wiring.profile.name_en}", description=DESCRIPTION, version="1")
+    app = FastAPI(title=f"Quanyu {wiring.profile.name_en}", description=DESCRIPTION, version="1", responses=PROBLEM_RESPONSES)
     app.state.wiring = wiring
     for router in (transfers_api.router, population_api.router, stations_api.router, console_api.router):
         app.include_router(router)

@@ -21,7 +21,7 @@ from services.bureau.wiring import Overrides, Wiring, wire
 from services.bureau.worker import Worker
 from shared.envelope import tls_server_context
 from shared.messaging import doorbell
-from shared.telemetry import configure_logs
+from shared.telemetry import configure_logs, logging_as
 
 Part = Literal["all", "web", "peer", "worker"]
 SHUTDOWN_SECONDS = 5
@@ -45,7 +45,8 @@ def run_node(profile_folder: Path, *, only: Part = "all", overrides: Overrides |
     """Run the node of one bureau until SIGTERM or SIGINT. Raises SettingsError, PortTaken, KeyFileError, TrustListRefused."""
     made = Settings(bureau=profile_folder.name, profile_folder=profile_folder, **settings)
     configure_logs(made.log_level)
-    asyncio.run(serve(wire(made, overrides), only=only))
+    with logging_as(made.bureau):
+        asyncio.run(serve(wire(made, overrides), only=only))
 
 
 async def serve(wiring: Wiring, *, only: Part = "all") -> None:

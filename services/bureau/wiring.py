@@ -13,7 +13,7 @@ from uuid import UUID
 
 import httpx2 as httpx
 
-from services.bureau.access.callers import PostsOf
+from services.bureau.access.callers import PostsOf, RememberedPosts
 from services.bureau.access.development import DevelopmentLogin, DevelopmentProvider
 from services.bureau.access.login import TokenVerifier, jwks_from
 from services.bureau.access.rules import Denied
@@ -156,7 +156,7 @@ def wire(settings: Settings, overrides: Overrides | None = None) -> Wiring:
         consequences=CONSEQUENCES,
         tokens=tokens,
         development=development,
-        posts_of=stations.posts_of,
+        posts_of=RememberedPosts(stations.posts_of),
         is_open_case=transfers.is_open_case,
         metrics=metrics,
         health=Health(node, database, bus),

@@ -65,6 +65,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=overflow,
             pool_pre_ping=True,
+            hide_parameters=True,  # they are persons; errors are logged
             connect_args={"server_settings": SERVER_SETTINGS | {"application_name": f"quanyu-{node.bureau}"}, "timeout": 5},
         )
         self.engine.dialect.quanyu_vault = vault  # type: ignore[attr-defined]  # where shared.database.types looks for it

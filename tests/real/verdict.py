@@ -114,7 +114,9 @@ async def judge(databases: Mapping[str, Database], moved: Sequence[tuple[Person,
 async def _ended(databases: Mapping[str, Database], person: Person, destination: str, case: UUID) -> None:
     there, here = databases[destination], databases[person.home.bureau]
     (arrived,), (gone,) = [
-        await rows_of(database, ROW, citizen=vault_of(database.engine.dialect).blind_index(CITIZEN_INDEX_LABEL, person.citizen_id_no))
+        await rows_of(
+            database, ROW, citizen=vault_of(database.engine.dialect).blind_index(CITIZEN_INDEX_LABEL, person.citizen_id_no)
+        )
         for database in (there, here)
     ]
     assert tuple(arrived) == ("ACTIVE", 2, 1, None, None)

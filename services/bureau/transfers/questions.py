@@ -38,7 +38,7 @@ from shared.contract.questions import (
     TransferStateAnswer,
 )
 from shared.contract.registry import topic
-from shared.database import BlindIndex, Database, Session
+from shared.database import CHINA, BlindIndex, Database, Session
 from shared.messaging import Receiver, seal_message
 from shared.peers import Answerer, Inquiry, PeerClient, PeerError
 
@@ -69,7 +69,7 @@ async def person_status(session: Session, question: PersonStatus, inquiry: Inqui
             epoch=bound.epoch,
             case=bound.case_id,
             counterpart=bound.counterpart,
-            since=bound.state_since_business.date(),
+            since=bound.state_since_business.astimezone(CHINA).date(),
         )
     if row is None or row.kind is RowKind.CANCELLED:
         return PersonStatusAnswer(kind=Standing.ABSENT)
@@ -82,7 +82,7 @@ async def _standing(session: Session, row: ResidentRow) -> PersonStatusAnswer:
         key = {"citizen": row.citizen_id_index, "a_counterpart": row.counterpart, "a_case": row.case_id}
         member = (await session.execute(GONE_BY_CASE, key)).first()
         if member is not None:
-            since = member.state_since_business.date()
+            since = member.state_since_business.astimezone(CHINA).date()
             proof = None if member.settlement is None else member.settlement.decode()
     return PersonStatusAnswer(
         kind=STANDINGS[row.kind], epoch=row.epoch, case=row.case_id, counterpart=row.counterpart, since=since, proof=proof

@@ -122,6 +122,13 @@ def test_signing_key_that_is_expired_revoked_or_unlisted_is_not_used(world: Worl
     assert (caught.value.bureau, caught.value.use) == ("shanghai", "sig")
 
 
+def test_signing_key_is_used_to_the_last_second_of_its_life(world: World, forge: ModuleType) -> None:
+    end = forge.LIVES["jiangsu#sig-2026q3"][1]
+    assert world.seal(forge.BODY, sender="jiangsu", now=end - 1)
+    with pytest.raises(NoKey, match="jiangsu has no usable sig key"):
+        world.seal(forge.BODY, sender="jiangsu", now=end)
+
+
 def test_newest_encryption_key_of_the_recipient_is_used_and_a_revoked_one_never(world: World) -> None:
     key = world.trust.encryption_key("zhejiang", world.now)
     assert key is not None

@@ -71,6 +71,7 @@ class TestQuorum:
             forge.list_signature("anhui#root-2026", b"another list"),
             forge.list_signature("fujian#root-2026", payload),
             {"protected": "!!", "signature": "!!"},
+            forge.list_signature("nobody", payload),
             {"protected": forge.b64(b"[]"), "signature": ""},
         ]
         accepted = accept(assemble(payload, [*bad, *good]), current=world.trust, anchors=world.anchors)
@@ -133,7 +134,7 @@ class TestFirstList:
         [
             lambda content: content.update(threshold=2),
             lambda content: content.update(threshold=5),
-            lambda content: content["roots"].append(content["roots"][0]),
+            lambda content: (content["roots"].append(content["roots"][0]), content.update(threshold=4)),
             lambda content: content.pop("roots"),
         ],
     )
@@ -255,8 +256,10 @@ class TestForm:
     def test_other_file_is_refused(self, world: World, raw: bytes) -> None:
         assert refused(accept, raw, current=world.trust, anchors=world.anchors) == "form"
 
-    def test_file_over_its_limit_is_refused(self, world: World) -> None:
-        assert refused(verify, b" " * (1024 * 1024 + 1), anchors=world.anchors) == "form"
+    def test_file_over_its_limit_is_refused(self, world: World, forge: ModuleType) -> None:
+        full = forge.list_file(forge.list_content()).ljust(1024 * 1024)
+        assert verify(full, anchors=world.anchors).version == 1
+        assert refused(verify, full + b" ", anchors=world.anchors) == "form"
 
     @pytest.mark.parametrize(
         "change",
@@ -336,6 +339,28 @@ class TestUse:
     )
     def test_age_is_told_in_four_steps(self, world: World, days: int, state: str) -> None:
         assert world.trust.freshness(world.now + days * DAY) == state
+
+    def test_encryption_key_is_the_newest_that_has_begun_is_not_revoked_and_has_not_ended(
+        self, world: World, forge: ModuleType
+    ) -> None:
+        template = next(key for key in forge.list_content()["keys"] if key["kid"] == "anhui#enc-2026q3")
+        begins, ends, grace = world.now, world.now + 10 * DAY, 30 * DAY
+
+        def used(now: int, *changes: dict[str, Any]) -> str | None:
+            keys = [{**template, "kid": f"anhui#enc-{at}", **change} for at, change in enumerate(changes)]
+            others = [key for key in forge.list_content()["keys"] if key["kid"] != template["kid"]]
+            key = world.trust.parse(forge.compact_json(forge.list_content(keys=[*others, *keys]))).encryption_key("anhui", now)
+            return None if key is None else key.kid
+
+        older, newer = {"nbf": begins - DAY, "exp": ends}, {"nbf": begins, "exp": ends + DAY}
+        assert used(begins, older, newer) == "anhui#enc-1"
+        assert used(begins - 1, older, newer) == "anhui#enc-0"
+        assert used(begins, older, newer | {"revoked_at": begins}) == "anhui#enc-0"
+        assert used(begins, older, newer | {"revoked_at": begins + 1}) == "anhui#enc-1"
+        assert used(begins - 2 * DAY, older) is None
+        assert used(ends, older | {"exp": ends + DAY}, newer | {"exp": ends}) == "anhui#enc-0"
+        assert used(ends + grace - 1, older) == "anhui#enc-0"
+        assert used(ends + grace, older) is None
 
     def test_bureaus_are_found_by_code(self, world: World) -> None:
         assert world.trust.bureau("anhui").name == "安徽"

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
 from services.bureau.access.callers import Officer
-from services.bureau.access.rules import HOUSEHOLD_TRANSFER, Facts, Grant, decide
+from services.bureau.access.rules import Facts, Grant, decide
 from services.bureau.population import acts as population
 from services.bureau.rulebook import RuleBook
 from services.bureau.stations import acts as stations
@@ -65,7 +65,6 @@ def require(session: Session, officer: Officer, action: str, case: Case) -> Gran
         station_code=case.station_code,
         division_code=None if case.station_code is None else division_of_unit(case.station_code),
         bureau=session.node.bureau,
-        purpose=HOUSEHOLD_TRANSFER,
     )
     return decide(officer, action, facts, session.node.business_today())
 
@@ -212,8 +211,7 @@ async def _number_of(session: Session, officer: Officer, previous: UUID, form: A
 
 def _own_station(session: Session, officer: Officer) -> Facts:
     post = officer.post
-    return Facts(station_code=post.station_code, division_code=post.division_code, bureau=session.node.bureau,
-                 purpose=HOUSEHOLD_TRANSFER)  # fmt: skip
+    return Facts(station_code=post.station_code, division_code=post.division_code, bureau=session.node.bureau)
 
 
 async def accept(session: Session, officer: Officer, case_id: UUID, rulebook: RuleBook) -> Case:

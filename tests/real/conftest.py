@@ -1,0 +1,50 @@
+"""What the ring of real processes needs, said once; and one federation a test module."""
+
+import os
+from collections.abc import AsyncIterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from services.harness.stack import StackError
+from services.harness.stack.kafka import CACHE, fetch_jars, require_java
+from services.harness.stack.postgres import wheel_binaries
+
+from tests.real.stage import Stage, staged
+
+
+@cache
+def missing(*, kafka: bool) -> str | None:
+    """What to install before these tests can run here; None when nothing is missing."""
+    try:
+        wheel_binaries()
+        if kafka:
+            require_java()
+            fetch_jars(Path.home() / CACHE)
+    except StackError as error:
+        return str(error)
+    return None
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """With CI=true a machine that cannot run this ring is a failure; elsewhere it is reported, with what to install."""
+    reason = missing(kafka=item.get_closest_marker("kafka") is not None)
+    if reason is not None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    """Four ordinary nodes on their own servers."""
+    async with staged(tmp_path_factory.mktemp("federation")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+async def dying_stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    """Four nodes that can be told where to die."""
+    async with staged(tmp_path_factory.mktemp("federation"), dying=True) as made:
+        yield made
