@@ -25,7 +25,7 @@ audit = Table(
     Column("fields", ARRAY(Text), nullable=False),
     Column("peer", Text, nullable=False),
     Column("jti", Uuid),
-    Column("change", JSONB),
+    Column("change", JSONB(none_as_null=True)),
     Column("commitment", LargeBinary),
     Index(None, "case_id", postgresql_where=text("case_id IS NOT NULL")),
     Index(None, "at"),

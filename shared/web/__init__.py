@@ -1,5 +1,6 @@
 """What every HTTP door of a node shares: texts in two languages, problem details, limits."""
 
+from shared.web.forms import Form
 from shared.web.handlers import install_problem_handlers
 from shared.web.limits import BODY_LIMIT_BYTES, BodyLimitMiddleware, UnexpectedErrorMiddleware
 from shared.web.problems import (
@@ -28,6 +29,7 @@ __all__ = [
     "BodyTooSlow",
     "Conflict",
     "Forbidden",
+    "Form",
     "InvalidInput",
     "Language",
     "MethodNotAllowed",

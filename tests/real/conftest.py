@@ -10,7 +10,6 @@ import pytest
 from services.harness.stack import StackError
 from services.harness.stack.kafka import CACHE, fetch_jars, require_java
 from services.harness.stack.postgres import wheel_binaries
-
 from tests.real.stage import Stage, staged
 
 

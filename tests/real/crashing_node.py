@@ -103,8 +103,8 @@ class CrashingBus(KafkaBus):
 async def leave_for_the_dead(servers: str, group: str) -> None:
     """Tell the broker that the members it knows in `group` are gone, all of them: this node is the group's only one.
 
-    A broker believes a killed member alive for its session of 10 s. `test_nodes.py` measures that wait with the node as it is; here,
-    after thirty kills, it would be most of the ring's time."""
+    A broker believes a killed member alive for its session of 10 s. `test_nodes.py` measures that wait with the node as it is;
+    here, after thirty kills, it would be most of the ring's time."""
     admin = AIOKafkaAdminClient(bootstrap_servers=servers)
     with suppress(KafkaError, TimeoutError):
         async with asyncio.timeout(KAFKA_SECONDS):

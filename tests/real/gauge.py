@@ -16,7 +16,6 @@ from sqlalchemy.types import LargeBinary
 from services.bureau.population.tables import CITIZEN_INDEX_LABEL
 from shared.database import Database
 from shared.database.types import vault_of
-
 from tests.real.people import Person
 
 SAMPLE_SECONDS = 0.1

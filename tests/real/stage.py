@@ -1,4 +1,4 @@
-"""Four bureaus as processes on PostgreSQL and Apache Kafka, the officers who act through their API, and what becomes of a transfer.
+"""Four bureaus as processes on PostgreSQL and Apache Kafka, officers who act through their API, and what becomes of a transfer.
 
 An officer's client does what a careful client does: an act that got no answer, or "not now", is sent again with the same
 Idempotency-Key. Everything that waits here is bounded, and everything that was started ends with the stage.
@@ -8,7 +8,7 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +17,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx2 as httpx
+from sqlalchemy import text
 from uuid_utils.compat import uuid7
 
 from services.bureau.access.calls import KEY_HEADER, REPLAYED_HEADER
@@ -25,9 +26,7 @@ from services.bureau.wiring import Wiring, wire
 from services.harness.network import SERVICES
 from services.harness.processes import DATABASE, Federation, NodeProcess
 from services.harness.stack import node_role
-from shared.database import CHINA, Database, DatabaseError, Session
-from sqlalchemy import text
-
+from shared.database import CHINA, Database, DatabaseDown, OutcomeUnknown, Session
 from tests.real import crashing_node, verdict
 from tests.real.gauge import Gauge
 from tests.real.people import PLACES, Person, Place, application, people_of, register
@@ -69,7 +68,7 @@ class Stage:
         return self.federation.kafka.bootstrap_servers
 
     async def prepare(self) -> None:
-        """Connect to the databases, settle a person at each place whom others may join, wait until stations are known."""
+        """Connect to the databases, settle a person at each place whom others may join, wait until all know all stations."""
         for bureau, place in PLACES.items():
             self.wirings[bureau] = wire(self._settings(bureau))
             self.clients[bureau] = httpx.AsyncClient(base_url=self.nodes[bureau].web, timeout=10)
@@ -77,10 +76,9 @@ class Stage:
         self.gauge = Gauge(self.databases)
         for bureau in PLACES:
             (self.sponsors[bureau],) = await self.settle_people(bureau, 1)
-        async with asyncio.timeout(STATE_SECONDS):
-            for database in self.databases.values():
-                while (await verdict.rows_of(database, DIRECTORIES))[0].known < len(PLACES):
-                    await asyncio.sleep(POLL_SECONDS)
+        await verdict.at_rest(self.databases, self.servers)
+        for database in self.databases.values():
+            assert (await verdict.rows_of(database, DIRECTORIES))[0].known == len(PLACES)
 
     def _settings(self, bureau: str) -> Settings:
         return Settings(
@@ -235,7 +233,7 @@ class Transfer:
         seen: list[str] = []
         ends_at = time.monotonic() + STATE_SECONDS
         while time.monotonic() < ends_at:
-            with suppress(DatabaseError):
+            with suppress(DatabaseDown, OutcomeUnknown):
                 rows = await verdict.rows_of(self.stage.databases[bureau], STATE, case=self.case, side=side)
                 seen = [row.state for row in rows]
                 if seen == [state]:
@@ -251,6 +249,17 @@ class Transfer:
         await self.reached("CERTIFIED")
         await self.settle()
         await self.reached("HERE")
+
+
+async def until(true: Callable[[], bool | Awaitable[bool]], *, seconds: float = STATE_SECONDS) -> float:
+    """Return when `true()` is; gives the seconds it took. AssertionError when it does not become so."""
+    started = time.monotonic()
+    while time.monotonic() < started + seconds:
+        found = true()
+        if found if isinstance(found, bool) else await found:
+            return time.monotonic() - started
+        await asyncio.sleep(POLL_SECONDS)
+    raise AssertionError(f"not so after {seconds:.0f} s: {getattr(true, '__name__', true)}")
 
 
 def was_replayed(answer: httpx.Response) -> bool:

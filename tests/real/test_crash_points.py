@@ -11,7 +11,7 @@ from typing import Literal
 
 import pytest
 
-from tests.real.stage import Stage, was_replayed
+from tests.real.stage import Stage, until, was_replayed
 
 pytestmark = pytest.mark.kafka
 
@@ -70,6 +70,8 @@ async def test_a_killed_node_loses_nothing_and_does_nothing_twice(dying_stage: S
             if point.what == f"commit transfers.{act}":
                 assert was_replayed(answer) == (moment == "after")
             await transfer.reached(state)
+        await until(done.exists)
+        await until(lambda: len(ends) == 1)
+        await stage.ready(point.bureau)
     await stage.verify([transfer])
-    assert done.exists()
     assert ends == [-signal.SIGKILL]

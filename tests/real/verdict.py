@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,9 +15,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
 from services.bureau.population.tables import CITIZEN_INDEX_LABEL
-from shared.database import Database, DatabaseError, Session
+from shared.database import Database, DatabaseDown, OutcomeUnknown, Session
 from shared.database.types import vault_of
-
 from tests.real.people import Person
 
 REST_SECONDS = 60.0
@@ -71,7 +71,7 @@ async def at_rest(databases: Mapping[str, Database], servers: str) -> None:
                 if not any(lag.values()):
                     return
                 left = {bureau: {"lag": count} for bureau, count in lag.items()}
-        except DatabaseError as error:
+        except (DatabaseDown, OutcomeUnknown) as error:
             left = {"database": {type(error).__name__: 1}}
         await asyncio.sleep(POLL_SECONDS)
     raise AssertionError(f"not at rest after {REST_SECONDS:.0f} s: {left}")
@@ -92,9 +92,9 @@ async def lag_of(servers: str, bureau: str) -> int:
 
 
 async def judge(databases: Mapping[str, Database], moved: Sequence[tuple[Person, str, UUID]]) -> None:
-    """Every (person, destination, case): the path's steps once each, in the order of the protocol; rows and states at their end."""
+    """Every (person, destination, case) has taken each step of the path once; rows and states are at their end."""
     steps: dict[UUID, Counter[tuple[str, str, str]]] = {case: Counter() for _, _, case in moved}
-    times: dict[tuple[UUID, str], Any] = {}
+    times: dict[tuple[UUID, str], datetime] = {}
     for database in databases.values():
         for row in await rows_of(database, CHANGES, cases=[case for _, _, case in moved]):
             for member in row.members:
@@ -126,7 +126,7 @@ async def _ended(databases: Mapping[str, Database], person: Person, destination:
 
 
 async def nothing_lost(databases: Mapping[str, Database]) -> None:
-    """Every message that any bureau wrote has a receipt at its recipient, and no receipt is of a message nobody wrote."""
+    """Every message that any bureau wrote has taken effect at its recipient."""
     sent, applied = set(), set()
     for bureau, database in databases.items():
         sent |= {(bureau, row.topic.partition(".")[0], row.event_id) for row in await rows_of(database, SENT)}

@@ -9,11 +9,10 @@ from pydantic_core import to_json
 
 from services.bureau.access.calls import Call, act, public
 from services.bureau.console import acts
-from services.bureau.transfers.rules.application import Form
 from shared.contract.fields import ReasonText
 from shared.messaging import dead_letters
 from shared.messaging.dead_letters import MOST_AT_ONCE
-from shared.web import NotFound
+from shared.web import Form, NotFound
 
 MOST_AUDIT_ROWS = 200
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from services.bureau.access.calls import Call, act
@@ -66,10 +66,8 @@ class ResidentView(BaseModel):
     personal: dict[str, Any] = Field(description="the fields of 常住人口登记卡 that are not empty")
 
 
-class PlaceHold(BaseModel):
+class PlaceHold(Form):
     """A hold to place. The number is in the body: an address would be logged."""
-
-    model_config = ConfigDict(extra="forbid")
 
     citizen_id_no: CitizenIdNumber
     kind: HoldKind

@@ -79,6 +79,13 @@ class PostgresServer(Databases):
         self._process.stop(signal.SIGINT, timeout_s=STOP_TIMEOUT_S)
         self._lock.release()
 
+    def stop_leftover(self) -> None:
+        """Stop what an earlier harness, itself killed, left running in the folder. StackError when another one uses it."""
+        if self.folder.exists():
+            self._lock.take()
+            self._stop_leftover()
+            self._lock.release()
+
     def kill9(self) -> None:
         """SIGKILL the postmaster. The lock on the folder stays ours: `restart` follows."""
         self._process.kill9()

@@ -51,7 +51,7 @@ async def test_the_query_code_is_shown_once_and_kept_only_as_an_index(shanghai: 
 
 
 async def test_a_wrong_check_digit_is_named_in_both_languages_with_its_standard(quiet_shanghai: Bureau) -> None:
-    wrong = changed("applicant.citizen_id_no", "330482199003070028")
+    wrong = changed("applicant.citizen_id_no", "330482199003070288")
     answer = await quiet_shanghai.ask(COUNTER, "POST", CASES, wrong)
     assert answer.status_code == 422
     assert answer.json()["errors"] == [

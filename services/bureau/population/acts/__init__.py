@@ -20,7 +20,7 @@ from services.bureau.population.acts.households import (
     get_household,
     household_by_no,
 )
-from services.bureau.population.acts.importing import ImportReport, import_register
+from services.bureau.population.acts.importing import ImportReport, check_register_file, import_register
 from services.bureau.population.acts.residents import (
     citizen_index,
     find_resident,
@@ -40,6 +40,7 @@ __all__ = [
     "Placement",
     "change_head",
     "changes_of",
+    "check_register_file",
     "citizen_index",
     "confirm_restoration",
     "create_household",

@@ -5,6 +5,7 @@ will be stored.
 """
 
 import csv
+import hashlib
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -22,8 +23,10 @@ from services.bureau.population.rules.importing import (
     IMPORT_ROWS_MAX,
     IMPORT_SOURCE,
     REGULATIONS_ART_6,
+    Entry,
     FileCheck,
     LineFault,
+    ResidentLine,
     header_faults,
     import_fault,
     read_line,
@@ -31,6 +34,7 @@ from services.bureau.population.rules.importing import (
 from services.bureau.population.tables import household, resident
 from shared.audit import AuditEntry, write_audit
 from shared.database import NODE_ITSELF, Actor, Database, Session
+from shared.database.vault import BLIND_INDEX_BYTES
 from shared.identifiers.citizen_id import SOURCE as CITIZEN_ID_SOURCE
 from shared.identifiers.errors import Fault
 from shared.identifiers.texts import N_
@@ -88,7 +92,8 @@ async def import_register(
     report, check = ImportReport(), FileCheck()
     writer = RowWriter(database.engine.dialect, at=database.node.machine_now())
     with tempfile.TemporaryFile() as households, tempfile.TemporaryFile() as residents:
-        reader = _FileReader(report, check, writer, _Spool(households, residents), database.node.bureau, stations)
+        spool = _Spool(writer, households, residents)
+        reader = _FileReader(report, check, database.node.bureau, stations, person=writer.person, keep=spool.keep)
         reader.read(file, today=database.node.business_today(), progress=progress)
 
         async def compare(session: Session) -> list[LineFault]:
@@ -115,22 +120,51 @@ async def import_register(
     return report
 
 
+def check_register_file(
+    file: IO[bytes], *, bureau: str, stations: Collection[str], today: date, progress: Progress = no_progress
+) -> ImportReport:
+    """What is wrong with a file by itself, with every fault that `import_register` would find before it asks the register.
+
+    No database is needed; `today` is the day on which dates are judged."""
+    report = ImportReport()
+    reader = _FileReader(report, FileCheck(), bureau, stations, person=_digest, keep=lambda person, entry, line: None)
+    reader.read(file, today=today, progress=progress)
+    report.faults.sort(key=lambda one: one.line)
+    return report
+
+
+def _digest(citizen_id_no: str) -> bytes:
+    """Tells persons of one file apart, as short as the index by which a register finds them."""
+    return hashlib.sha256(citizen_id_no.encode()).digest()[:BLIND_INDEX_BYTES]
+
+
 @dataclass(frozen=True, slots=True)
 class _Spool:
+    """Rows that wait to be written, encrypted as they will be stored."""
+
+    writer: RowWriter
     households: IO[bytes]
     residents: IO[bytes]
+
+    def keep(self, person: bytes, entry: Entry, read: ResidentLine) -> None:
+        if read.household is None or read.record is None:
+            raise AssertionError("a line without faults has both")
+        if entry.opens is not None:
+            self.households.write(self.writer.household(entry.household_id, entry.head_id, entry.opens))
+        place = ResidentPlace(entry.resident_id, entry.household_id, read.household.station_code, read.relation_code)
+        self.residents.write(self.writer.resident(place, person, read.record))
 
 
 @dataclass(frozen=True, slots=True)
 class _FileReader:
-    """From lines to spooled rows and faults."""
+    """From lines to faults, and to `keep` for what is right. `person`: what a person is recognised by."""
 
     report: ImportReport
     check: FileCheck
-    writer: RowWriter
-    spool: _Spool
     bureau: str
     stations: Collection[str]
+    person: Callable[[str], bytes]
+    keep: Callable[[bytes, Entry, ResidentLine], None]
 
     def read(self, file: IO[bytes], *, today: date, progress: Progress) -> None:
         """Read all lines; what is wrong is in the report afterwards."""
@@ -155,7 +189,7 @@ class _FileReader:
 
     def _take(self, line: int, values: dict[str, str], today: date) -> None:
         read = read_line(values, bureau=self.bureau, stations=self.stations, today=today)
-        person = None if read.citizen is None else self.writer.person(read.citizen.text)
+        person = None if read.citizen is None else self.person(read.citizen.text)
         entry, faults = self.check.enter(line, person, read)
         self.report.add(line, (*read.faults, *faults))
         if self.report.faults or entry is None or person is None or read.record is None or read.citizen is None:
@@ -165,10 +199,7 @@ class _FileReader:
             code = read.citizen.division_code
             fault = import_fault("citizen_id_no", "first_issue", message, source=CITIZEN_ID_SOURCE, code=code)
             self.report.warnings.append(LineFault(line, fault))
-        if entry.opens is not None:
-            self.spool.households.write(self.writer.household(entry.household_id, entry.head_id, entry.opens))
-        place = ResidentPlace(entry.resident_id, entry.household_id, values["station_code"], read.relation_code)
-        self.spool.residents.write(self.writer.resident(place, person, read.record))
+        self.keep(person, entry, read)
 
     def _lines(self, file: IO[bytes]) -> Iterator[tuple[int, dict[str, str]]]:
         """(line number, values by column); raises _Stop where the file is no longer CSV."""

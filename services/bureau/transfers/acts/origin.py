@@ -14,7 +14,6 @@ from services.bureau.population.rules import ResidentRow
 from services.bureau.transfers.acts.cases import keep_receipt, next_number
 from services.bureau.transfers.acts.destination import act_on, issuer_of, load_for, short_name
 from services.bureau.transfers.acts.moving import conclude, say
-from services.bureau.transfers.rules.application import Form
 from services.bureau.transfers.rules.case import Case
 from services.bureau.transfers.rules.documents import Numbers, make_certificate, reissued
 from services.bureau.transfers.rules.errors import PROTOCOL, REGULATIONS, ApplicationRefused, NotInThisState, SealRefused, fault
@@ -28,6 +27,7 @@ from shared.database import Session
 from shared.identifiers.bureau import BureauCode
 from shared.identifiers.citizen_id import CitizenIdNumber
 from shared.identifiers.texts import N_
+from shared.web import Form
 
 
 class SealForm(Form):

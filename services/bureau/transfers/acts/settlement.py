@@ -11,7 +11,6 @@ from services.bureau.population.acts import NewHousehold
 from services.bureau.population.tables import HEAD_RELATION
 from services.bureau.transfers.acts.destination import load_for
 from services.bureau.transfers.acts.moving import conclude, happen
-from services.bureau.transfers.rules.application import Form
 from services.bureau.transfers.rules.case import Case
 from services.bureau.transfers.rules.errors import NOTICE_1994, PROTOCOL, REGULATIONS, ApplicationRefused, NotInThisState, fault
 from services.bureau.transfers.rules.speech import ask_for_reissue
@@ -21,6 +20,7 @@ from shared.contract.fields import MEMBERS_MAX, HouseholdNo, Place, ReasonText
 from shared.database import Session
 from shared.identifiers.texts import N_
 from shared.messaging import record
+from shared.web import Form
 
 
 class SettlementForm(Form):

@@ -4,9 +4,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from services.bureau.transfers.rules.application import Form, HrssApprovalNo
+from services.bureau.transfers.rules.application import HrssApprovalNo
 from shared.contract.codes import VoidReason
 from shared.contract.fields import ReasonText
+from shared.web import Form
 
 
 class Reason(Form):

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from services.bureau.rulebook import Closed, DatedRule, Movement, RuleBook
 from services.bureau.transfers.rules.errors import PROTOCOL, REGULATIONS, RuleClosed, fault
@@ -17,6 +17,7 @@ from shared.identifiers.division import DivisionCode, bureau_of_division, full_d
 from shared.identifiers.errors import Fault
 from shared.identifiers.texts import N_
 from shared.identifiers.unit_code import UnitCode, bureau_of_unit
+from shared.web import Form
 
 PERMIT_VALID_DAYS: Final = 40  # AS02
 CERTIFICATE_VALID_DAYS: Final = 30  # 1994 notice: at most 30 days from signing
@@ -33,20 +34,6 @@ REASONS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     }
 )
 HrssApprovalNo = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z一-鿿〔〕\[\]()（）-]{4,40}$")]
-
-
-class Form(BaseModel):
-    """Something that an officer sends; unknown members are refused, so that a typing error is not silently lost."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _printable(cls, value: Any) -> Any:
-        """No control characters: PostgreSQL refuses NUL, and nobody can read or check the others on a form."""
-        if isinstance(value, str) and any(ord(character) < ord(" ") and character not in "\n\t" for character in value):
-            raise contract_error("control_character", N_("control characters are not possible here"))
-        return value
 
 
 class PersonForm(Form):
