@@ -20,6 +20,7 @@ from services.bureau.settings import Settings
 from services.bureau.wiring import Overrides, Wiring, wire
 from services.bureau.worker import Worker
 from shared.envelope import tls_server_context
+from shared.envelope.tls import renew_leaf
 from shared.messaging import doorbell
 from shared.telemetry import configure_logs, logging_as
 
@@ -93,6 +94,7 @@ def _servers(wiring: Wiring, only: Part) -> tuple[list[_Server], list[socket.soc
         servers.append(_server(build_web(wiring)))
         sockets.append(_bind(settings.host, settings.web_port or profile.web_port))
     if only in ("all", "peer"):
+        renew_leaf(settings.keys_folder, settings.bureau, now=int(wiring.node.machine_now().timestamp()))
         context = tls_server_context(settings.keys_folder, wiring.node.trust.current)
         servers.append(_server(build_peer_door(wiring), context))
         sockets.append(_bind(settings.host, settings.peer_port or profile.peer_port))

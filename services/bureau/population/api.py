@@ -23,6 +23,7 @@ from services.bureau.population.tables import (
 from shared.database import Session
 from shared.identifiers.citizen_id import CitizenIdNumber
 from shared.identifiers.texts import N_
+from shared.web import Form
 
 router = APIRouter(prefix="/api/v1", tags=["population"])
 

@@ -1,6 +1,8 @@
 """The small world of `tests/vectors/envelopes/forge.py` with our own types around it."""
 
 import importlib.util
+import json
+from base64 import urlsafe_b64decode
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -9,6 +11,7 @@ from uuid import UUID
 
 import pytest
 
+from shared.envelope.errors import NotYet, Refused
 from shared.envelope.form import Place
 from shared.envelope.keys import Ring, SigningKey, private_key
 from shared.envelope.open import Opened, open_envelope
@@ -56,6 +59,26 @@ class World:
     def open(self, raw: bytes, *, at: str = "zhejiang", **changes: Any) -> Opened:
         given = {"place": self.message, "trust": self.trust, "seen": {}, "now": self.now}
         return open_envelope(raw, ring=self.ring(at), **given | changes)
+
+    def refusal(self, raw: bytes, **changes: Any) -> tuple[int, str]:
+        """Open what must be refused: the number of the check and the code."""
+        with pytest.raises(Refused) as caught:
+            self.open(raw, **changes)
+        return caught.value.check, caught.value.code
+
+    def wait(self, raw: bytes, **changes: Any) -> tuple[int, str]:
+        """Open what must wait: the number of the check and the reason."""
+        with pytest.raises(NotYet) as caught:
+            self.open(raw, **changes)
+        return caught.value.check, caught.value.reason
+
+    def with_encryption_header(self, **changes: Any) -> bytes:
+        """An envelope, well signed, in which the JWE's header was changed after encryption; None takes a member out."""
+        h, jwe = self.forge.taken_apart(self.forge.envelope())
+        head = json.loads(urlsafe_b64decode(jwe.partition(".")[0] + "==")) | changes
+        changed = {name: value for name, value in head.items() if value is not None}
+        token = f"{self.forge.b64(self.forge.compact_json(changed))}.{jwe.partition('.')[2]}"
+        return bytes(self.forge.envelope(payload=self.forge.compact_json({"h": h, "jwe": token})))
 
     def _make_ring(self, bureau: str) -> Ring:
         def private(kid: str) -> Any:

@@ -9,7 +9,7 @@ import pytest
 
 from shared.envelope.ceremony import generate_bureau, generate_key
 from shared.envelope.errors import CeremonyError, KeyFileError, NoKey
-from shared.envelope.keys import Kid, load_ring, load_vault_keys, parse_kid, read_kek, write_kek
+from shared.envelope.keys import Kid, StoredKey, load_ring, load_vault_keys, parse_kid, read_kek, write_kek, write_key
 
 NOW = 1_790_000_000
 DAY = 86400
@@ -74,8 +74,10 @@ def test_ring_has_the_newest_signing_key_first_and_takes_it_in_its_life(folder: 
     assert [key.kid for key in ring.signing_keys] == ["anhui#sig-2026q4", "anhui#sig-2026q3"]
     assert ring.signing_key(NOW).kid == "anhui#sig-2026q3"
     assert ring.signing_key(NOW + 7 * DAY).kid == "anhui#sig-2026q4"
+    end = ring.signing_keys[0].exp
+    assert ring.signing_key(end - 1).kid == "anhui#sig-2026q4"
     with pytest.raises(NoKey, match="anhui has no usable sig key"):
-        ring.signing_key(NOW + 1000 * DAY)
+        ring.signing_key(end)
 
 
 def test_ring_keeps_every_decryption_key(folder: Path, kek: bytes) -> None:
@@ -140,6 +142,13 @@ def test_ring_of_another_bureau_is_refused(folder: Path, kek: bytes) -> None:
 def test_ring_needs_one_key_of_each_use(folder: Path, kek: bytes, use: str) -> None:
     (folder / "keys" / f"{use}-2026q3.key").unlink()
     with pytest.raises(KeyFileError, match="needs at least one sig and one enc key"):
+        load_ring(folder, "anhui", kek)
+
+
+@pytest.mark.parametrize("use", ["sig", "enc"])
+def test_key_of_another_length_is_refused(folder: Path, kek: bytes, use: str) -> None:
+    write_key(folder, StoredKey(f"anhui#{use}-short", use, NOW, NOW + DAY, bytes(31)), kek=kek)
+    with pytest.raises(KeyFileError, match="not 32 bytes in a sig or enc key"):
         load_ring(folder, "anhui", kek)
 
 

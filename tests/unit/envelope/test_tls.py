@@ -7,6 +7,7 @@ import json
 import shutil
 import ssl
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
 
 from shared.envelope.ceremony import BureauEntry, current_list, make_federation, next_list
 from shared.envelope.errors import KeyFileError
-from shared.envelope.keys import read_kek, read_keys
+from shared.envelope.keys import read_kek, read_keys, write_key
 from shared.envelope.tls import issue_leaf, renew_leaf, tls_client_context, tls_server_context
 from shared.envelope.trust_list import TrustList
 
@@ -177,6 +179,19 @@ def test_leaf_without_its_authority_is_not_issued(folder: Path, tmp_path: Path, 
     next((copy / name).glob("tls-ca-*")).unlink()
     with pytest.raises(KeyFileError, match="tls-ca"):
         issue_leaf(copy, "anhui", kek=read_kek(copy), now=int(time.time()), hosts=("localhost",))
+
+
+@pytest.mark.parametrize(("secret", "message"), [(b"garbage", "cannot be read"), (None, "not an elliptic curve key")])
+def test_leaf_is_not_issued_under_an_authority_key_of_another_kind(
+    folder: Path, tmp_path: Path, secret: bytes | None, message: str
+) -> None:
+    copy = shutil.copytree(folder / "anhui", tmp_path / "anhui")
+    kek, stored = read_kek(copy), read_keys(copy, "tls-ca", kek=read_kek(copy))[0]
+    other = Ed25519PrivateKey.generate().private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    next((copy / "keys").glob("tls-ca-*.key")).unlink()
+    write_key(copy, replace(stored, secret=other if secret is None else secret), kek=kek)
+    with pytest.raises(KeyFileError, match=message):
+        issue_leaf(copy, "anhui", kek=kek, now=int(time.time()), hosts=("localhost",))
 
 
 def pem(folder: Path, bureau: str) -> str:

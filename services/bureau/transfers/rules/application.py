@@ -203,7 +203,8 @@ def _closed(found: Closed, movement: Movement, day: date) -> Fault:
     message = N_("online transfer {origin} -> {destination} ({category}) is not open on {date}: rule {rule} opens it on {opens}")
     values |= {"rule": rule.id, "opens": rule.valid_from.isoformat()}
     source = f"{rule.basis} / {rule.basis_en}" + (f"（{rule.assumption}）" if rule.assumption else "")
-    return fault("origin.division_code", "closed", source, message, **values)
+    # Made by hand: `rule` here is a value of the text, not the fault's own.
+    return Fault(field="origin.division_code", rule="closed", source=source, message=message, values=values)
 
 
 def movement_of(application: Application, *, bureau: str) -> Movement:
