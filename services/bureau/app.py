@@ -15,6 +15,7 @@ from services.bureau.settings import Settings
 from services.bureau.stations import api as stations_api
 from services.bureau.transfers import api as transfers_api
 from services.bureau.wiring import Overrides, Wiring, wire
+from shared.contract.fields import VERSION_MAX
 from shared.contract.registry import QUESTIONS
 from shared.database import Session
 from shared.envelope import NoKey
@@ -102,7 +103,7 @@ def _serve_trust_lists(app: FastAPI, wiring: Wiring) -> None:
         return _trust_list(wiring, wiring.node.trust.current.version)
 
     @app.get("/.well-known/quanyu/trust-list/{version}", dependencies=everybody, tags=["trust"])
-    async def one(version: Annotated[int, Path(ge=1)]) -> Response:
+    async def one(version: Annotated[int, Path(ge=1, le=VERSION_MAX)]) -> Response:
         """A list that is or was in force."""
         return _trust_list(wiring, version)
 

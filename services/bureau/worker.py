@@ -27,6 +27,7 @@ from shared.messaging.tables import trust_list
 FETCH_SECONDS = 0.5
 TIMER_SECONDS = 0.5
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 10.0
+BUS_LOOPS, BUS_LONGEST_PAUSE_SECONDS = frozenset({"relay", "consumer"}), 5.0  # somebody waits for what they carry
 DATABASE_PAUSE_SECONDS = 0.3  # short: the consumer must go on fetching or lose its partitions
 FOLDER_LOOK_SECONDS = 5.0  # what `quanyu keys` put beside us
 TRUST_LOOK_SECONDS = 3600.0  # what the peers have
@@ -108,7 +109,7 @@ class Worker:
             if asyncio.get_running_loop().time() - started > LONGEST_PAUSE_SECONDS:
                 pause = FIRST_PAUSE_SECONDS
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, not a secret
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+            pause = min(pause * 2, BUS_LONGEST_PAUSE_SECONDS if name in BUS_LOOPS else LONGEST_PAUSE_SECONDS)
 
     async def _prepare(self) -> None:
         """Once, when the database is there: own stations and posts, the peers' incarnations."""

@@ -35,7 +35,7 @@ ALL_BOUND = """
     SELECT citizen_index, state, epoch, counterpart, case_id, 0 FROM transfer_member
     WHERE side = 'destination' AND state = 'SETTLING'"""
 PRESENT = frozenset({"ACTIVE", "IN_TRANSIT"})
-UNREADABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+UNREADABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +135,16 @@ class Gauge:
 
     async def sample(self, persons: Sequence[str]) -> int:
         """Judge those of `persons` who did not change while they were looked at; gives how many. Raises UNREADABLE."""
-        indexes = self._indexes(persons)
-        first, second = await self._collect(indexes), await self._collect(indexes)
+        first, second = await self.look(persons), await self.look(persons)
         stable = [person for person in persons if first[person] == second[person]]
         for person in stable:
             self.reading.judge(person, first[person])
         self.reading.samples += bool(stable)
         return len(stable)
+
+    async def look(self, persons: Sequence[str]) -> dict[str, Sayings]:
+        """What all registers say of each person, read once: exact only while nothing moves. Raises UNREADABLE."""
+        return await self._collect(self._indexes(persons))
 
     async def sweep(self) -> None:
         """Judge every resident of all registers; ends the watching. Who looks wrong may only be on the move: such persons are
@@ -187,10 +190,14 @@ class Gauge:
 
     async def _collect(self, indexes: Mapping[str, Mapping[bytes, str]]) -> dict[str, Sayings]:
         """One reading of every register, all at the same time."""
+        reads = [self._read(bureau, by_index) for bureau, by_index in indexes.items()]
         async with asyncio.timeout(READ_SECONDS):
-            answers = await asyncio.gather(*(self._read(bureau, by_index) for bureau, by_index in indexes.items()))
+            # Every reading is waited for, also when one fails: one that went on would open a connection nobody closes.
+            answers = await asyncio.gather(*reads, return_exceptions=True)
         said: dict[str, set[Saying]] = {person: set() for by_index in indexes.values() for person in by_index.values()}
         for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
             for person, saying in answer:
                 said[person].add(saying)
         return {person: frozenset(sayings) for person, sayings in said.items()}

@@ -19,7 +19,7 @@ from typing import Final, TextIO
 from uuid_utils.compat import uuid7
 
 from services.bureau.population.acts.copying import CopySource, ResidentPlace, RowWriter, copy_rows
-from services.bureau.population.acts.importing import KNOWN_PERSONS, Progress, no_progress
+from services.bureau.population.acts.importing import KNOWN_PERSONS, PROGRESS_EVERY_ROWS, Progress, no_progress
 from services.bureau.population.rules.importing import HOUSEHOLD_COLUMNS, HouseholdLine
 from services.bureau.population.tables import HEAD_RELATION, HouseholdType, ResidentRecord
 from services.bureau.stations.rules import is_registration_station
@@ -250,7 +250,7 @@ async def _load_chunk(database: Database, chunk: Sequence[GeneratedHousehold]) -
     return await database.run(unit, name="population.generate")
 
 
-def write_csv(population: Population, file: TextIO) -> int:
+def write_csv(population: Population, file: TextIO, *, progress: Progress = no_progress) -> int:
     """Write the population as a file for the import; gives the residents written."""
     columns = (*HOUSEHOLD_COLUMNS, "relation_code", *ResidentRecord.model_fields)
     writer = csv.writer(file, lineterminator="\n")
@@ -264,4 +264,7 @@ def write_csv(population: Population, file: TextIO) -> int:
                 (*facts, relation, *("" if value is None else value for value in record.model_dump(mode="json").values()))
             )
             written += 1
+            if written % PROGRESS_EVERY_ROWS == 0:
+                progress("write", written)
+    progress("write", written)
     return written

@@ -1,5 +1,6 @@
 """A bureau's register beside its node: to fill it, to check a file for it, to look into it. No running node is needed."""
 
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -8,6 +9,7 @@ from pathlib import Path
 from services.bureau.clocks import BusinessClock, MachineClock
 from services.bureau.population.acts import ImportReport, check_register_file, import_register
 from services.bureau.population.acts.importing import Progress, no_progress
+from services.bureau.settings import BureauProfile
 from services.bureau.stations.rules import OwnPost, is_registration_station, read_posts, read_stations
 from services.bureau.wiring import INCARNATION
 from services.harness.network import SERVICES
@@ -49,6 +51,11 @@ class Register:
             incarnation=INCARNATION,
         )
         return Database(self.database_url, vault=self.vault(), node=node, pool_size=POOL, overflow=0)
+
+
+def profile_of(bureau: str) -> BureauProfile:
+    """Who the bureau is, from its province's folder."""
+    return BureauProfile(**tomllib.loads((SERVICES / bureau / "bureau.toml").read_text()))
 
 
 def stations_of(bureau: str) -> tuple[Station, ...]:

@@ -69,11 +69,11 @@ def abandoned() -> list[RunFolder]:
     found = []
     for path in Path(tempfile.gettempdir()).glob(f"{TEMPORARY_PREFIX}*"):
         folder = RunFolder(path)
-        if path.stat().st_uid != os.geteuid() or not folder.is_ours():
-            continue
         try:
+            if path.stat().st_uid != os.geteuid() or not (path / MARK).exists():
+                continue  # without the mark it is only just being made
             folder.take()
-        except StackError:
+        except (StackError, FileNotFoundError):
             continue
         found.append(folder)
     return found

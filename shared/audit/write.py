@@ -16,7 +16,7 @@ SALT_BYTES = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """What is written beside actor and times, which come from the session.
+    """What is written beside actor and times, which come from the session; so do purpose and case where none are given here.
 
     `object_id` is an id or a blind index, never a name or id number. `change` rebuilds protocol events: case, member place,
     state from and to, row, epoch, version. `detail` (personal data) is not stored: only SHA-256(salt | detail) is.
@@ -56,8 +56,8 @@ async def write_audit(session: Session, entry: AuditEntry) -> None:
         "reason": entry.reason,
         "object_kind": entry.object_kind,
         "object_id": entry.object_id,
-        "purpose": entry.purpose,
-        "case_id": entry.case,
+        "purpose": entry.purpose or actor.purpose,
+        "case_id": entry.case or actor.case,
         "fields": list(entry.fields),
         "peer": entry.peer,
         "jti": entry.jti,

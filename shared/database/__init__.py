@@ -1,6 +1,6 @@
 """One bureau's private database: the unit of work, encrypted columns, blind indexes."""
 
-from shared.database.engine import Database, DatabaseDown, OutcomeUnknown
+from shared.database.engine import Database, DatabaseDown, OutcomeUnknown, is_infrastructure
 from shared.database.metadata import metadata
 from shared.database.session import CHINA, NODE_ITSELF, Actor, Clock, NodeContext, Session
 from shared.database.types import BlindIndex, Encrypted
@@ -20,5 +20,6 @@ __all__ = [
     "Session",
     "Vault",
     "VaultError",
+    "is_infrastructure",
     "metadata",
 ]

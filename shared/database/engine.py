@@ -7,11 +7,16 @@ DatabaseError
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
+import structlog
+from asyncpg import InternalClientError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 
 from shared.database.session import NODE_ITSELF, Actor, NodeContext, Session
@@ -23,8 +28,14 @@ UNIT_LIMIT_SECONDS = 60  # a unit that takes longer is stuck; its locks must not
 ATTEMPTS = 5  # serialisation failures and restarts of the server end within a second; more attempts only hide a fault
 FIRST_PAUSE_SECONDS = 0.02
 RETRIED_SQLSTATES = frozenset({"40001", "40P01", "57P01", "57P02", "57P03"})  # serialisation, deadlock, server restarts
-DOWN_SQLSTATES = frozenset({"53100", "53200", "53300", "58030"})  # disk full, memory, connections, I/O
+FULL_SQLSTATES = frozenset({"53100", "53200", "58030"})  # disk full, memory, I/O: the server answers and cannot write
+DOWN_SQLSTATES = FULL_SQLSTATES | {"53300", "55P03", "57014"}  # connections; a lock or a statement that took too long
+TELL_SECONDS = 10  # a unit that is tried again and again during an outage is logged so often
+REFUSAL_SECONDS = 60  # what the server could not write is reported for so long, or until a unit of the same name is done
 SERVER_SETTINGS = {"idle_in_transaction_session_timeout": "30s", "lock_timeout": "20s", "jit": "off"}
+
+
+logger = structlog.get_logger(__name__)
 
 
 class DatabaseError(Exception):
@@ -48,12 +59,34 @@ def _is_retried(error: DBAPIError) -> bool:
     return error.connection_invalidated or state in RETRIED_SQLSTATES or state.startswith("08")
 
 
+def is_infrastructure(error: BaseException) -> bool:
+    """The server's trouble, or bad luck against another transaction: the unit itself is good and may be run again."""
+    return isinstance(error, DBAPIError | PoolExhausted | InternalClientError) and _is_down(error)
+
+
 def _is_down(error: BaseException) -> bool:
     if isinstance(error, DBAPIError):
         state = _sqlstate(error)
         lost = error.connection_invalidated or (isinstance(error, OperationalError | InterfaceError) and not state)
         return lost or state in RETRIED_SQLSTATES | DOWN_SQLSTATES or state.startswith("08")
-    return isinstance(error, OSError | TimeoutError)
+    # asyncpg says InternalClientError when the server's farewell has arrived and the end of the connection has not yet.
+    return isinstance(error, OSError | TimeoutError | PoolExhausted | InternalClientError)
+
+
+def _is_lost(error: BaseException) -> bool:
+    """The connection broke or the server was ending, so that nobody can say what it has still done."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or _sqlstate(error).startswith(("08", "57P"))
+    return isinstance(error, OSError | InternalClientError)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A unit that the server could not write, although it answers; `at` is monotonic time."""
+
+    unit: str
+    sqlstate: str
+    at: float
 
 
 class Database:
@@ -72,6 +105,8 @@ class Database:
         self.node = node
         self._sessions = async_sessionmaker(self.engine, class_=Session, expire_on_commit=False)
         self._running: set[asyncio.Task[object]] = set()
+        self._refusal: Refusal | None = None
+        self._told_at: dict[str, float] = {}  # by unit
 
     async def run(self, unit: Callable[[Session], Awaitable[T]], *, name: str, actor: Actor = NODE_ITSELF) -> T:
         """Run `unit` in one transaction and commit it; a unit that lost a race or its server is run again as a whole.
@@ -89,11 +124,14 @@ class Database:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 async with asyncio.timeout(UNIT_LIMIT_SECONDS):
-                    return await self._run_once(unit, name, actor)
-            except (DBAPIError, OSError) as error:
+                    result = await self._run_once(unit, name, actor)
+                self._done(name)
+                return result
+            except (DBAPIError, OSError, PoolExhausted, InternalClientError) as error:
                 retried = _is_retried(error) if isinstance(error, DBAPIError) else _is_down(error)
-                if attempt == ATTEMPTS or not retried or isinstance(error, TimeoutError):
+                if attempt == ATTEMPTS or not retried or isinstance(error, TimeoutError | PoolExhausted):
                     if _is_down(error):
+                        self._refused(name, error)
                         raise DatabaseDown(f"{name}: {type(error).__name__}: {_sqlstate_text(error)}") from error
                     raise
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  # jitter, not a secret
@@ -105,8 +143,8 @@ class Database:
             result = await unit(session)
             try:
                 await self.commit(session, name)
-            except DBAPIError as error:
-                if error.connection_invalidated or _sqlstate(error).startswith("08"):
+            except (DBAPIError, OSError, InternalClientError) as error:
+                if _is_lost(error):
                     raise OutcomeUnknown(name) from error
                 raise
             for wake in session.after_commit:
@@ -117,8 +155,23 @@ class Database:
         """The one place that commits; tests override it to die before or after. `name` says whose unit it is."""
         await session.commit()
 
+    def _refused(self, name: str, error: BaseException) -> None:
+        state, now = _sqlstate(error) if isinstance(error, DBAPIError) else "", time.monotonic()
+        if now - self._told_at.get(name, float("-inf")) >= TELL_SECONDS:
+            self._told_at[name] = now
+            logger.warning("database_refused", unit=name, error=type(error).__name__, sqlstate=state)
+        if state in FULL_SQLSTATES:
+            self._refusal = Refusal(name, state, now)
+
+    def _done(self, name: str) -> None:
+        if self._refusal is not None and self._refusal.unit == name:
+            self._refusal = None
+
     async def ping(self) -> None:
-        """Raises DatabaseDown when the database does not answer."""
+        """Raises DatabaseDown when the database does not answer, or has lately answered that it cannot write."""
+        refusal = self._refusal
+        if refusal is not None and time.monotonic() - refusal.at < REFUSAL_SECONDS:
+            raise DatabaseDown(f"cannot write: {refusal.unit}: {refusal.sqlstate}")
         try:
             async with asyncio.timeout(5), self.engine.connect() as connection:
                 await connection.execute(text("SELECT 1"))

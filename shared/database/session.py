@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Literal, Protocol, cast
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,12 +21,16 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who is accountable for a unit of work. `name`: badge number, peer bureau's code, or the loop of the node."""
+    """Who is accountable for a unit of work. `name`: badge number, peer bureau's code, or the loop of the node.
+
+    `purpose` and `case` are what the request as a whole is for; an audit row may say it more exactly."""
 
     kind: Literal["officer", "peer", "citizen", "node"]
     name: str
     role: str = ""
     station: str = ""
+    purpose: str = ""
+    case: UUID | None = None
 
 
 NODE_ITSELF = Actor("node", "node")

@@ -44,12 +44,15 @@ async def retry_due(database: Database, receiver: Receiver) -> int:
         if row is None:
             return False
         record = Record(row.topic, row.key, {}, row.sealed)
-        opened = receiver.try_open(record, now, row.received_at)
-        if not isinstance(opened, Opened):
-            raise AssertionError(f"opened before, as of the same time: {opened}")
-        outcome = await receiver.handle(session, opened, record, received_at=row.received_at, attempts=row.attempts, apart=True)
-        if outcome == "applied":
-            await session.execute(APPLY_RECEIPT, {"a_sender": row.sender, "an_event": row.event_id, "now": now})
+        match receiver.try_open(record, now, row.received_at, seen={}):  # its receipt says that no higher one had been seen
+            case Opened() as opened:
+                outcome = await receiver.handle(
+                    session, opened, record, received_at=row.received_at, attempts=row.attempts, apart=True
+                )
+                if outcome == "applied":
+                    await session.execute(APPLY_RECEIPT, {"a_sender": row.sender, "an_event": row.event_id, "now": now})
+            case Refused() | NotYet() as why:
+                await receiver.not_opened(session, row, why)
         return True
 
     tried = 0

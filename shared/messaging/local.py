@@ -339,7 +339,7 @@ class _Thread:
 
     def _open(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        _create(self._path)
         self._connection = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
         _prepare(self._connection)
         self._inode = self._path.stat().st_ino
@@ -356,6 +356,21 @@ class _Thread:
         if connection is not None:
             with suppress(sqlite3.Error):
                 connection.close()
+
+
+def _create(path: Path) -> None:
+    """Make the file, for the owner alone, if it is not there.
+
+    Never open an existing one beside SQLite: closing any descriptor of a file gives up all locks that the process has on it
+    (POSIX; sqlite.org/howtocorrupt.html 2.2). Another process then takes itself for the last one, and deletes the write-ahead
+    log that this one goes on reading and writing."""
+    if path.exists():
+        return
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    with suppress(FileExistsError):  # another participant was first
+        os.link(draft, path)
+    draft.unlink()
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

@@ -15,6 +15,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Row, bindparam, delete, select, text, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
 
 from shared.database import Database, Session
 from shared.messaging.tables import owed
@@ -40,7 +41,7 @@ class Owed:
     longest_interval: timedelta | None = None
 
 
-OF_CASE = select(owed.c.kind, owed.c.peer).where(owed.c.case_id == bindparam("case"))
+OF_CASE = select(owed.c.kind).where(owed.c.case_id == bindparam("case"), owed.c.peer == bindparam("a_peer"))
 INSERT = insert(owed).on_conflict_do_nothing()
 DELETE = delete(owed).where(
     owed.c.case_id == bindparam("case"), owed.c.kind == bindparam("gone_kind"), owed.c.peer == bindparam("gone_peer")
@@ -64,13 +65,15 @@ OLDEST = text(
 )
 
 
-async def set_owed(session: Session, case: UUID, wanted: Sequence[Owed]) -> None:
-    """Make the rows of `case` equal `wanted`; a row that stays keeps its age and its count of asks."""
-    there = {(row.kind, row.peer) for row in await session.execute(OF_CASE, {"case": case})}
-    for kind, peer in there - {(one.kind, one.peer) for one in wanted}:
+async def set_owed(session: Session, case: UUID, wanted: Sequence[Owed], *, peer: str) -> None:
+    """Make the rows of `case` with `peer` equal `wanted`; a row that stays keeps its age and its count of asks.
+
+    With `peer`: another bureau may have claimed the same case id, and what it says ends no debt of the genuine counterpart."""
+    there = set((await session.execute(OF_CASE, {"case": case, "a_peer": peer})).scalars())
+    for kind in there - {one.kind for one in wanted}:
         await session.execute(DELETE, {"case": case, "gone_kind": kind, "gone_peer": peer})
     for one in wanted:
-        if (one.kind, one.peer) not in there:
+        if one.kind not in there:
             await session.execute(INSERT, _row(session, case, one))
 
 
@@ -93,8 +96,16 @@ def _row(session: Session, case: UUID, one: Owed) -> dict[str, Any]:
 
 
 async def _ask_again(session: Session, row: Row[Any], asks: Mapping[str, Ask]) -> None:
-    """Say the message of one owed row anew and set the time of the next asking (doubling, with jitter)."""
-    await asks[row.kind.split(".", 1)[0]](session, row.case_id, row.kind, row.peer)
+    """Say the message of one owed row anew and set the time of the next asking (doubling, with jitter).
+
+    What cannot be said (a peer without a usable key) is tried again at that time; it holds up no other row."""
+    try:
+        async with session.begin_nested():
+            await asks[row.kind.split(".", 1)[0]](session, row.case_id, row.kind, row.peer)
+    except DBAPIError:
+        raise  # a lost race or server: the whole unit is run again
+    except Exception as error:
+        logger.warning("not_asked", kind=row.kind, peer=row.peer, case=str(row.case_id), error=f"{type(error).__name__}: {error}")
     wait = min(row.longest_interval_s, row.first_interval_s * 2 ** min(row.asks + 1, MAX_DOUBLINGS))
     wait *= random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311  # spreads load, hides nothing
     values = {"case": row.case_id, "a_kind": row.kind, "a_peer": row.peer}

@@ -13,11 +13,12 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from sqlalchemy import Row
 
 from shared.audit import AuditEntry, write_audit
 from shared.contract.messages import Message
 from shared.contract.registry import ContentError, UnknownMessage, decode
-from shared.database import NODE_ITSELF, Actor, Database, DatabaseDown, OutcomeUnknown, Session
+from shared.database import NODE_ITSELF, Actor, Database, DatabaseDown, OutcomeUnknown, Session, is_infrastructure
 from shared.envelope import NotYet, Opened, Place, Refused, open_envelope
 from shared.messaging import owed
 from shared.messaging.bus import Delivered, Record
@@ -31,7 +32,7 @@ from shared.messaging.statements import (
     PEERS,
     POSTPONE,
 )
-from shared.telemetry import trace_from
+from shared.telemetry import masked, trace_from
 
 CHUNK_MESSAGES = 20  # 1,233 instead of 461 messages a second under backlog (messaging.md 14)
 RETRY_AFTER = (1, 5, 30, 300, 3600)  # seconds; the last one repeats
@@ -119,8 +120,12 @@ class Receiver:
             return _Arrival(delivered, await asyncio.to_thread(self.try_open, delivered.record, now, None), now)
         return _Arrival(delivered, self.try_open(delivered.record, now, None), now)
 
-    def try_open(self, record: Record, now: datetime, received_at: datetime | None) -> Opened | Refused | NotYet:
-        """`received_at`: first arrival of what was kept; waiting never makes a message too old, expired or revoked."""
+    def try_open(
+        self, record: Record, now: datetime, received_at: datetime | None, *, seen: Mapping[str, int] | None = None
+    ) -> Opened | Refused | NotYet:
+        """`received_at`: first arrival of what was kept; waiting never makes a message too old, expired or revoked.
+
+        `seen`: incarnations to judge by, if not those seen until now."""
         node, capability = self._database.node, record.topic.partition(".")[2]
         try:
             return open_envelope(
@@ -129,7 +134,7 @@ class Receiver:
                 headers=record.headers or None,
                 ring=node.ring,
                 trust=node.trust.current,
-                seen=self.seen,
+                seen=self.seen if seen is None else seen,
                 now=int(now.timestamp()),
                 received_at=None if received_at is None else int(received_at.timestamp()),
             )
@@ -231,11 +236,13 @@ class Receiver:
         except (UnknownMessage, NotYetApplicable) as reason:
             return await self._postpone(session, opened, record, attempts=attempts, reason=reason)
         except Exception as error:
+            if is_infrastructure(error):  # nobody's poison: the unit as a whole is run again, and no attempt is counted
+                raise
             logger.exception("handler_failed", type=opened.type, sender=opened.iss, event_id=str(opened.jti))
             if attempts + 1 < ATTEMPTS_BEFORE_DEAD and not isinstance(error, ContentError):
                 return await self._postpone(session, opened, record, attempts=attempts, reason=error)
             await session.execute(BURY_RECEIPT, {"a_sender": opened.iss, "an_event": opened.jti, "error": _short(error)})
-            buried = Delivered(record, NO_PARTITION, opened.jti.int & (2**62 - 1))
+            buried = Delivered(record, NO_PARTITION, _offset_of(opened.jti))
             await bury(session, buried, reason="content" if isinstance(error, ContentError) else "handler", error=_short(error),
                        first_seen=received_at)  # fmt: skip
             return "dead"
@@ -252,11 +259,25 @@ class Receiver:
             await handler(session, message, received)
 
     async def _postpone(self, session: Session, opened: Opened, record: Record, *, attempts: int, reason: Exception) -> str:
-        wait = RETRY_AFTER[min(attempts, len(RETRY_AFTER) - 1)]
-        next_try = self._database.node.machine_now() + timedelta(seconds=wait)
-        values = {"a_sender": opened.iss, "an_event": opened.jti, "sealed": record.value, "next": next_try}
+        values = {"a_sender": opened.iss, "an_event": opened.jti, "sealed": record.value, "next": self._next_try(attempts)}
         await session.execute(POSTPONE, values | {"error": _short(reason)})
         return "not_yet"
+
+    def _next_try(self, attempts: int) -> datetime:
+        wait = RETRY_AFTER[min(attempts, len(RETRY_AFTER) - 1)]
+        return self._database.node.machine_now() + timedelta(seconds=wait)
+
+    async def not_opened(self, session: Session, row: Row[Any], why: Refused | NotYet) -> None:
+        """A kept message (`row`: its receipt) that could be opened when it came and cannot any more.
+
+        Its sender's key was revoked as of an earlier time: dead. Our own key is not on this node: tried again."""
+        key = {"a_sender": row.sender, "an_event": row.event_id, "error": _short(why)}
+        if isinstance(why, NotYet):
+            await session.execute(POSTPONE, key | {"sealed": row.sealed, "next": self._next_try(row.attempts)})
+            return
+        await session.execute(BURY_RECEIPT, key)
+        buried = Delivered(Record(row.topic, row.key, {}, row.sealed), NO_PARTITION, _offset_of(row.event_id))
+        await bury(session, buried, reason=why.code, error=_short(why), first_seen=row.received_at)
 
     async def _heard_of(self, session: Session, opened: Opened, now: datetime) -> None:
         before = self._heard.get(opened.iss)
@@ -297,5 +318,11 @@ def _storable(text: str) -> str:
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
+def _offset_of(event_id: UUID) -> int:
+    """What stands for the offset of a letter that is buried from its receipt."""
+    return event_id.int & (2**62 - 1)
+
+
 def _short(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARACTERS]
+    """What operators read of it: an error may repeat a person's number."""
+    return str(masked(f"{type(error).__name__}: {error}"))[:MAX_ERROR_CHARACTERS]

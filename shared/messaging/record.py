@@ -1,5 +1,6 @@
 """The start of a message's way: sealed once and written as an outbox row, in the transaction of the fact that it reports."""
 
+from datetime import datetime
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -14,8 +15,8 @@ from shared.telemetry import current_traceparent
 INSERT = outbox.insert()
 
 
-def seal_message(session: Session, message: Message, *, to: str, event_id: UUID) -> bytes:
-    """The envelope of `message`, signed by us and encrypted to `to`; not written anywhere.
+def seal_message(session: Session, message: Message, *, to: str, event_id: UUID, now: datetime | None = None) -> bytes:
+    """The envelope of `message`, signed by us and encrypted to `to`; not written anywhere. `now`: machine time, if already read.
 
     Raises what `seal` raises: TooLarge over 500 KiB of body, NoKey when nothing is known of `to`.
     """
@@ -26,7 +27,7 @@ def seal_message(session: Session, message: Message, *, to: str, event_id: UUID)
         to=to,
         ring=node.ring,
         trust=node.trust.current,
-        now=int(node.machine_now().timestamp()),
+        now=int((now or node.machine_now()).timestamp()),
         jti=event_id,
         incarnation=node.incarnation,
         schema=schema_of(message.capability),
@@ -53,7 +54,8 @@ async def record(session: Session, message: Message, *, to: str) -> UUID:
         "key": place.key,
         "type": place.type,
         "headers": headers | {"traceparent": current_traceparent()},
-        "sealed": seal_message(session, message, to=to, event_id=event_id),
+        # One reading of the clock for both: headers that name another second than the envelope are refused by its reader.
+        "sealed": seal_message(session, message, to=to, event_id=event_id, now=now),
         "created_at": now,
     }
     await session.execute(INSERT, row)

@@ -1,6 +1,6 @@
 """What a node says about itself: logs without personal data, metrics, and the trace that joins the steps of one act."""
 
-from shared.telemetry.logs import configure_logs, logging_as
+from shared.telemetry.logs import configure_logs, logging_as, masked
 from shared.telemetry.metrics import MetricsMiddleware, NodeMetrics
 from shared.telemetry.trace import Trace, TraceMiddleware, current_traceparent, trace_from
 
@@ -12,5 +12,6 @@ __all__ = [
     "configure_logs",
     "current_traceparent",
     "logging_as",
+    "masked",
     "trace_from",
 ]

@@ -8,6 +8,7 @@ import logging
 import logging.config
 import re
 import sys
+import time
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any, TextIO
@@ -26,6 +27,8 @@ MASKED_MEMBERS = frozenset(
 )
 SAFE_MEMBERS = frozenset({"trace", "span", "timestamp", "level", "logger"})
 MASKED = "[masked]"
+TALKATIVE = frozenset({"aiokafka"})
+SELDOM_SECONDS = 10.0
 DEPTH_LIMIT = 6  # a log line nested deeper is a mistake, and might be endless
 _PERSONAL = (
     (re.compile(r"(?<![0-9])[0-9]{17}[0-9Xx](?![0-9])"), "[id-number]"),
@@ -73,6 +76,23 @@ def _with_trace(logger: Any, method: str, event: MutableMapping[str, Any]) -> Mu
     return event
 
 
+class _Seldom(logging.Filter):
+    """One line of a kind in SELDOM_SECONDS from a library that, while a broker is away, says so thirty times a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told_at: dict[tuple[str, str], float] = {}  # by logger and message template: the library has a few dozen
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.partition(".")[0] not in TALKATIVE:
+            return True
+        kind, now = (record.name, str(record.msg)), time.monotonic()
+        if now - self._told_at.get(kind, float("-inf")) < SELDOM_SECONDS:
+            return False
+        self._told_at[kind] = now
+        return True
+
+
 def configure_logs(level: str = "info", *, stream: TextIO | None = None) -> None:
     """Send every log of this process (ours, uvicorn's, aiokafka's) as JSON lines to `stream` (stderr).
 
@@ -106,6 +126,8 @@ def configure_logs(level: str = "info", *, stream: TextIO | None = None) -> None
     )
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(formatter)
+    if level != "debug":
+        handler.addFilter(_Seldom())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
@@ -119,6 +141,8 @@ def _quieten(level: str) -> None:
         logging.getLogger(name).propagate = True
     for name in ("uvicorn.access", "httpx2", "httpcore", "aiokafka", "asyncio", "sqlalchemy", "alembic"):
         logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.WARNING)
+    if level == "debug":  # at DEBUG it shows each row of each result, which are persons; at INFO statements without values
+        logging.getLogger("sqlalchemy").setLevel(logging.INFO)
 
 
 @contextmanager

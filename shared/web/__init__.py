@@ -1,6 +1,6 @@
 """What every HTTP door of a node shares: texts in two languages, problem details, limits."""
 
-from shared.web.forms import Form
+from shared.web.forms import Form, RowNumber
 from shared.web.handlers import install_problem_handlers
 from shared.web.limits import BODY_LIMIT_BYTES, BodyLimitMiddleware, UnexpectedErrorMiddleware
 from shared.web.problems import (
@@ -35,6 +35,7 @@ __all__ = [
     "MethodNotAllowed",
     "NotFound",
     "ProblemError",
+    "RowNumber",
     "Terms",
     "Texts",
     "Unauthorized",

@@ -1,11 +1,16 @@
 """The base of everything that an officer sends."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from shared.contract.fields import contract_error
 from shared.identifiers.texts import N_
+
+ROW_NUMBER_MAX = 2**63 - 1  # PostgreSQL's bigint
+
+RowNumber = Annotated[int, Field(ge=0, le=ROW_NUMBER_MAX)]
+"""A number of a row, or of rows to pass over, in an address or a form."""
 
 
 class Form(BaseModel):

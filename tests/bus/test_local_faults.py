@@ -37,6 +37,10 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+# Wants the file alone, as a process does that closes it and takes itself for the last one.
+ALONE = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1], timeout=0).execute('PRAGMA journal_mode=DELETE').fetchone()[0])"
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "bus.sqlite3"
@@ -253,3 +257,13 @@ async def test_old_records_go_and_their_numbers_are_not_used_again(path: Path) -
     assert (delivered.offset, delivered.record.value) == (2, b"new")
     for each in (consumer, publisher, bus):
         await each.close()
+
+
+async def test_opening_another_connection_gives_up_no_lock_of_those_that_are_open(bus: LocalBus, path: Path) -> None:
+    # Two in one process: with the locks of the first one lost, another process deletes the log that it still reads and writes.
+    consumer = await bus.consumer(group=GROUP, topics=[TOPIC])
+    await bus.ping()
+    command = [sys.executable, "-c", ALONE, str(path)]
+    alone = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S)
+    await consumer.close()
+    assert "database is locked" in alone.stderr, alone.stdout

@@ -1,6 +1,5 @@
 """What officers do, over the JSON API, each act by an officer whose it is; and after each step 0/0."""
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,15 +8,16 @@ from uuid import UUID, uuid4
 import httpx2 as httpx
 from sqlalchemy import select
 
+from services.bureau.stations.acts import stations_of
 from services.bureau.transfers.states import Side
 from services.bureau.transfers.tables import transfer_member
 from services.harness.network import Network
+from shared.contract.records import Station
 from shared.database import Session
 from shared.identifiers.unit_code import division_of_unit
 from shared.messaging.tables import outbox, owed
-
-from tests.federation.gauge import Gauge
-from tests.federation.people import HEAD, OTHER_STATIONS, SPOUSE, STATIONS, People, Person, read_officers, register
+from tests.federation.gauge import Watch
+from tests.federation.people import HEAD, SON, SPOUSE, STATIONS, People, Person, read_officers, register
 from tests.federation.wire import Wire
 
 D, O = Side.DESTINATION, Side.ORIGIN  # noqa: E741
@@ -62,21 +62,63 @@ _members = select(transfer_member.c.counterpart, transfer_member.c.place, transf
 )
 
 
+@dataclass(frozen=True)
+class Application:
+    """What somebody applies for. `relations`: to the head of the new household, by mover."""
+
+    movers: list[Person]
+    origin: str
+    destination: str
+    origin_station: str | None = None
+    station: str | None = None
+    relations: Sequence[str] = ()
+    new_household: bool = False
+    previous: "Transfer | None" = None
+
+    @property
+    def at(self) -> str:
+        return self.station or STATIONS[self.destination]
+
+    @property
+    def formerly(self) -> str:
+        return self.origin_station or STATIONS[self.origin]
+
+    @property
+    def path(self) -> str:
+        return "/api/v1/transfers" + ("" if self.previous is None else f"?previous_case={self.previous.case}")
+
+    def form(self, sponsor: Person, household_no: str) -> Mapping[str, Any]:
+        others = len(self.movers) - 1
+        relations = self.relations or ((HEAD, *[SON] * others) if self.new_household else (SPOUSE, *["28"] * others))
+        persons = [
+            {"citizen_id_no": one.number, "name": one.name, "relation_to_head_code": code}
+            for one, code in zip(self.movers, relations, strict=True)
+        ]
+        destination = {"division_code": division_of_unit(self.at), "address": "演示路2号"}
+        return {
+            "category": "KINSHIP",
+            "reason_code": "SPOUSE",
+            "applicant": persons[0],
+            "members": [one | {"relation_to_applicant_code": SON} for one in persons[1:]],
+            "origin": {"division_code": division_of_unit(self.formerly), "address": "演示路1号", "station_code": self.formerly},
+            "destination": destination if self.new_household else destination | {"household_no": household_no},
+            "sponsor": {"name": sponsor.name, "citizen_id_no": sponsor.number},
+            "notice_signed": True,
+        }
+
+
 class Clerk:
     """All officers of the four bureaus. `twice`: every act is sent again with its key, and must give the same answer."""
 
     def __init__(self, network: Network) -> None:
         self.network = network
-        self.gauge = Gauge(network)
-        self.wire = Wire(network, self.gauge.check)
+        self.watch = Watch(network)
+        self.wire = Wire(network, self.watch.check)
         self.people = People()
         self.twice = False
-        self._officers = read_officers()
+        self.clocks_agree = True  # so that times of different bureaus may be compared
+        self._officers = dict(read_officers())
         self._sponsors: dict[str, tuple[Person, str]] = {}
-        self._keys = itertools.count(1)
-
-    def now(self, bureau: str = "shanghai") -> Any:
-        return self.network.machine[bureau].now()
 
     # ---- the register ---------------------------------------------------------------------------------------------------
 
@@ -92,7 +134,7 @@ class Clerk:
         at = station or STATIONS[bureau]
         made = [self.people.make(division_of_unit(at), sex="1" if relation == "20" else "2") for relation in relations]
         await register(self.network.nodes[bureau], at, list(zip(made, relations, strict=True)), epoch=epoch)
-        await self.gauge.watch(made)
+        self.watch.add(made)
         return made
 
     async def sponsor(self, station: str, bureau: str) -> tuple[Person, str]:
@@ -101,7 +143,7 @@ class Clerk:
             person = self.people.make(division_of_unit(station), sex="1")
             number = await register(self.network.nodes[bureau], station, [(person, HEAD)])
             self._sponsors[station] = person, number
-            await self.gauge.watch([person])
+            self.watch.add([person])
         return self._sponsors[station]
 
     # ---- calls ----------------------------------------------------------------------------------------------------------
@@ -109,6 +151,10 @@ class Clerk:
     def officer(self, station: str, role: str) -> str:
         unit = division_of_unit(station) + BRANCH if role == "population_office" else station
         return self._officers[unit, role]
+
+    def add_officer(self, station: str, role: str, badge_no: str) -> None:
+        """Somebody who is not on the lists that the provinces start with."""
+        self._officers[station, role] = badge_no
 
     async def send(
         self, bureau: str, officer: str, method: str, path: str, body: Any = None, *, key: str | None = None, **headers: str
@@ -124,12 +170,12 @@ class Clerk:
         key = key or f"{uuid4()}"
         answer = await self.send(bureau, officer, "POST", path, body, key=key)
         assert answer.status_code == expect, answer.text
-        await self.gauge.check()
+        await self.watch.check()
         if self.twice and path.rsplit("/", 1)[-1] not in READS and answer.status_code < httpx.codes.BAD_REQUEST:
             again = await self.send(bureau, officer, "POST", path, body, key=key)
             assert (again.status_code, again.content) == (answer.status_code, answer.content)
             assert again.headers["Idempotency-Replayed"] == "true"
-            await self.gauge.check()
+            await self.watch.check()
         return answer.json()
 
     async def read(self, bureau: str, officer: str, path: str, **headers: str) -> Any:
@@ -145,6 +191,19 @@ class Clerk:
 
         return await self.network.nodes[bureau].wiring.database.run(unit, name="test.rows")
 
+    async def stations(self, at: str, bureau: str) -> list[Station]:
+        """The stations of one bureau as another knows them."""
+        database = self.network.nodes[at].wiring.database
+        return await database.run(lambda session: stations_of(session, bureau), name="test.stations")
+
+    async def change(self, bureau: str, statement: Any) -> None:
+        """What no act of the product does, done to one bureau's database."""
+
+        async def unit(session: Session) -> None:
+            await session.execute(statement)
+
+        await self.network.nodes[bureau].wiring.database.run(unit, name="test.change")
+
     # ---- transfers ------------------------------------------------------------------------------------------------------
 
     async def apply(
@@ -153,36 +212,24 @@ class Clerk:
         origin: str = "zhejiang",
         destination: str = "shanghai",
         *,
-        origin_station: str | None = None,
-        station: str | None = None,
-        relations: Sequence[str] = (),
-        new_household: bool = False,
-        previous: "Transfer | None" = None,
-        expect: int = 201,
+        key: str | None = None,
+        **more: Any,
     ) -> "Transfer":
-        """An application taken as a draft. `relations`: to the head of the new household, by mover."""
-        people = [movers] if isinstance(movers, Person) else list(movers)
-        at, formerly = station or STATIONS[destination], origin_station or STATIONS[origin]
-        sponsor, household_no = await self.sponsor(at, destination)
-        wanted = relations or ((HEAD, *["20"] * (len(people) - 1)) if new_household else (SPOUSE, *["28"] * (len(people) - 1)))
-        persons = [
-            {"citizen_id_no": one.number, "name": one.name, "relation_to_head_code": code}
-            for one, code in zip(people, wanted, strict=True)
-        ]
-        form = {
-            "category": "KINSHIP",
-            "reason_code": "SPOUSE",
-            "applicant": persons[0],
-            "members": [one | {"relation_to_applicant_code": "20"} for one in persons[1:]],
-            "origin": {"division_code": division_of_unit(formerly), "address": "演示路1号", "station_code": formerly},
-            "destination": {"division_code": division_of_unit(at), "address": "演示路2号"}
-            | ({} if new_household else {"household_no": household_no}),
-            "sponsor": {"name": sponsor.name, "citizen_id_no": sponsor.number},
-            "notice_signed": True,
-        }
-        path = "/api/v1/transfers" + ("" if previous is None else f"?previous_case={previous.case}")
-        answer = await self.call(destination, self.officer(at, "counter"), path, form, expect=expect)
-        return Transfer(self, str(answer.get("case", "")), origin, destination, formerly, at, people, answer)
+        """An application taken as a draft; `more` as for `Application`."""
+        asked = Application([movers] if isinstance(movers, Person) else list(movers), origin, destination, **more)
+        answer = await self.call(destination, *await self._counter(asked), expect=201, key=key)
+        return Transfer(self, str(answer["case"]), origin, destination, asked.formerly, asked.at, asked.movers, answer)
+
+    async def send_application(self, mover: Person, **more: Any) -> httpx.Response:
+        """The bare answer to an application, for one that may be refused."""
+        asked = Application([mover], "zhejiang", "shanghai", **more)
+        officer, path, form = await self._counter(asked)
+        return await self.send(asked.destination, officer, "POST", path, form)
+
+    async def _counter(self, asked: "Application") -> tuple[str, str, Mapping[str, Any]]:
+        """(officer, path, form) of an application."""
+        sponsor, household_no = await self.sponsor(asked.at, asked.destination)
+        return self.officer(asked.at, "counter"), asked.path, asked.form(sponsor, household_no)
 
     async def approved(self, movers: Person | Sequence[Person], *places: str, **more: Any) -> "Transfer":
         """Applied for, accepted, submitted and approved; nothing has been delivered yet."""
@@ -235,10 +282,22 @@ class Transfer:
     async def do(self, act: str, body: Mapping[str, Any] | None = None, *, expect: int = 200, key: str | None = None) -> Any:
         """The act by the officer whose it is, with its usual body or with `body` beside it; the answer's JSON."""
         bureau, officer = self.where(act)
+        return await self.clerk.call(bureau, officer, self._path(act), self._body(act, body), expect=expect, key=key)
+
+    async def attempt(self, act: str, body: Mapping[str, Any]) -> bool:
+        """The act, which may be refused (4xx) because the case stands elsewhere; whether it was done."""
+        bureau, officer = self.where(act)
+        answer = await self.clerk.send(bureau, officer, "POST", self._path(act), self._body(act, body))
+        await self.clerk.watch.check()
+        assert answer.status_code < httpx.codes.INTERNAL_SERVER_ERROR, answer.text
+        return answer.is_success
+
+    def _path(self, act: str) -> str:
+        return f"/api/v1/transfers/{self.case}/{act}"
+
+    def _body(self, act: str, body: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         usual = {"signed": [*range(1, len(self.people) + 1)]} if act == "settle" else BODIES.get(act)
-        sent = usual if body is None else {**(usual or {}), **body}
-        path = f"/api/v1/transfers/{self.case}/{act}"
-        return await self.clerk.call(bureau, officer, path, sent, expect=expect, key=key)
+        return usual if body is None else {**(usual or {}), **body}
 
     async def ask_again(self, side: Side) -> list[str]:
         """Press "ask again" at one end; gives what was asked for."""
@@ -273,7 +332,3 @@ class Transfer:
         """Messages about the case in all outboxes, sent or not."""
         statement = select(outbox.c.event_id).where(outbox.c.key == self.case)
         return sum([len(await self.clerk.rows(bureau, statement)) for bureau in self.clerk.network.nodes])
-
-
-
-__all__ = ["ACTS", "OTHER_STATIONS", "Clerk", "D", "O", "Transfer"]

@@ -67,9 +67,7 @@ async def register(
                 ethnicity_code="01",
                 born_on=person.born_on,
             )
-            await population.register_arrival(
-                session, record, epoch=epoch, household_id=household.id, relation_code=relation
-            )
+            await population.register_arrival(session, record, epoch=epoch, household_id=household.id, relation_code=relation)
         return household.household_no
 
     return await node.wiring.database.run(unit, name="test.register")

@@ -1,9 +1,12 @@
 """Whatever is sent twice has one effect, and two bureaus never talk in circles."""
 
 from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import pytest
 
+from services.bureau.transfers.states import Side
 from tests.federation.clerk import Clerk, D, O, Transfer
 from tests.federation.gauge import effects
 
@@ -31,7 +34,7 @@ async def test_a_transfer_in_which_every_act_and_every_message_comes_twice_has_e
     person = await clerk.resident("zhejiang")
     transfer = await clerk.settled(person)
     assert await transfer.states() == (["HERE"], ["GONE"])
-    assert await clerk.gauge.who_answers(person) == "shanghai"
+    assert await clerk.watch.who_answers(person) == "shanghai"
     assert await effects_of_messages(clerk, transfer) == ONE_OF_EACH
     # One answer more than without repeats: to the settlement that was said anew when the close could have been lost.
     assert Counter(clerk.wire.names(transfer.case)) == {**ONE_OF_EACH, "TransferClosed": 2}
@@ -43,7 +46,7 @@ async def test_a_household_in_which_everything_comes_twice_has_each_effect_once_
     people = await clerk.household("zhejiang", ("02", "10", "20"))
     transfer = await clerk.settled(people, new_household=True)
     assert await transfer.states() == (["HERE"] * 3, ["GONE"] * 3)
-    assert await effects_of_messages(clerk, transfer) == {name: 3 for name in ONE_OF_EACH}
+    assert await effects_of_messages(clerk, transfer) == dict.fromkeys(ONE_OF_EACH, 3)
     assert Counter(clerk.wire.names(transfer.case)) == {**ONE_OF_EACH, "TransferClosed": 2}
     assert await is_quiet(clerk, transfer)
 
@@ -137,3 +140,106 @@ async def test_an_act_that_is_done_again_under_a_new_key_is_refused_and_changes_
     assert await transfer.states() == (["HERE"], ["GONE"])
     assert await effects_of_messages(clerk, transfer) == ONE_OF_EACH
     assert clerk.wire.names(transfer.case) == list(ONE_OF_EACH)
+
+
+async def test_a_bureau_whose_offsets_are_lost_reads_everything_again_without_effect(clerk: Clerk) -> None:
+    transfer = await clerk.settled(await clerk.resident("zhejiang"))
+    for node in clerk.network.nodes.values():
+        consumer = await clerk.network.consumer_of(node)
+        consumer.rewind({(name, 0): 0 for name in node.wiring.topics})
+        assert await clerk.network.deliver(node) > 0
+    assert await clerk.network.settle() == 0  # nobody has anything to say to it
+    assert await transfer.states() == (["HERE"], ["GONE"])
+    assert await effects_of_messages(clerk, transfer) == ONE_OF_EACH
+
+
+async def test_a_bus_that_has_lost_everything_is_healed_by_whoever_waits(clerk: Clerk) -> None:
+    transfer = await clerk.approved(await clerk.resident("zhejiang"))
+    await clerk.network.nodes["shanghai"].wiring.relay.pass_once()
+    for bureau in clerk.network.nodes:
+        await clerk.network.restart(bureau)
+    for file in clerk.network.folder.glob("bus.sqlite*"):
+        file.unlink()
+    assert await clerk.network.settle() == 0
+    assert await transfer.states() == (["APPROVED"], [])
+    await clerk.network.tick(minutes=2)
+    await clerk.network.settle()
+    assert await transfer.states() == (["APPROVED"], ["RECEIVED"])
+
+
+async def drafted(clerk: Clerk) -> Transfer:
+    return await clerk.apply(await clerk.resident("zhejiang"))
+
+
+async def accepted(clerk: Clerk) -> Transfer:
+    transfer = await drafted(clerk)
+    await transfer.do("accept")
+    return transfer
+
+
+async def supplement_asked(clerk: Clerk) -> Transfer:
+    transfer = await accepted(clerk)
+    await transfer.do("ask-supplement")
+    return transfer
+
+
+async def submitted(clerk: Clerk) -> Transfer:
+    transfer = await accepted(clerk)
+    await transfer.do("submit")
+    return transfer
+
+
+async def received(clerk: Clerk) -> Transfer:
+    return await clerk.received(await clerk.resident("zhejiang"))
+
+
+async def certified(clerk: Clerk) -> Transfer:
+    return await clerk.certified(await clerk.resident("zhejiang"))
+
+
+async def expired(clerk: Clerk) -> Transfer:
+    transfer = await received(clerk)
+    clerk.network.clock.at += timedelta(days=41)
+    return transfer
+
+
+async def restored(clerk: Clerk) -> Transfer:
+    transfer = await certified(clerk)
+    await transfer.do("void")
+    await clerk.wire.settle()
+    return transfer
+
+
+# act, from where it begins, its side
+EVERY_ACT = [
+    ("accept", drafted, D),
+    ("ask-supplement", accepted, D),
+    ("supplemented", supplement_asked, D),
+    ("submit", accepted, D),
+    ("refuse", submitted, D),
+    ("withdraw", submitted, D),
+    ("approve", submitted, D),
+    ("void", certified, D),
+    ("wait", expired, D),
+    ("request-reissue", certified, D),
+    ("settle", certified, D),
+    ("seal", received, O),
+    ("return", received, O),
+    ("ask-cancel", certified, O),
+    ("reissue", certified, O),
+    ("restore", restored, O),
+]
+
+
+@pytest.mark.parametrize(("act", "begun", "side"), EVERY_ACT)
+async def test_every_act_sent_again_under_its_key_gives_the_same_answer_and_no_second_effect(
+    clerk: Clerk, act: str, begun: Callable[[Clerk], Awaitable[Transfer]], side: Side
+) -> None:
+    transfer = await begun(clerk)
+    body = {"code": "R06"} if act == "return" else None
+    first = await transfer.do(act, body, key="the same")
+    after, said = await transfer.states(), await transfer.said()
+    assert await transfer.do(act, body, key="the same") == first
+    view = await (transfer.at_destination() if side is D else transfer.at_origin())
+    assert view["version"] == first["version"]
+    assert (await transfer.states(), await transfer.said()) == (after, said)

@@ -37,7 +37,7 @@ async def test_of_two_applications_one_is_sealed_and_the_other_returned_with_whe
     await first.do("settle")
     await clerk.wire.settle()
     assert await first.states() == (["HERE"], ["GONE"])
-    assert await clerk.gauge.who_answers(person) == "shanghai"
+    assert await clerk.watch.who_answers(person) == "shanghai"
 
 
 async def test_when_the_sealed_one_is_void_the_other_may_be_sealed_after_the_restoration_entry(clerk: Clerk) -> None:
@@ -55,7 +55,7 @@ async def test_when_the_sealed_one_is_void_the_other_may_be_sealed_after_the_res
     await clerk.wire.settle()
     await second.do("settle")
     await clerk.wire.settle()
-    assert await clerk.gauge.who_answers(person) == "jiangsu"
+    assert await clerk.watch.who_answers(person) == "jiangsu"
 
 
 async def test_there_and_back_is_epoch_three_on_the_same_row(clerk: Clerk) -> None:
@@ -69,7 +69,7 @@ async def test_there_and_back_is_epoch_three_on_the_same_row(clerk: Clerk) -> No
     assert (before.epoch, after.epoch, after.kind) == (1, 3, "ACTIVE")
     assert after.id == before.id
     assert ((gone := await row_of(clerk, "shanghai", person)).kind, gone.epoch) == ("MOVED", 2)
-    assert await clerk.gauge.who_answers(person) == "zhejiang"
+    assert await clerk.watch.who_answers(person) == "zhejiang"
 
 
 async def test_what_was_said_of_the_first_move_changes_nothing_when_it_comes_after_the_way_back(clerk: Clerk) -> None:
@@ -80,7 +80,7 @@ async def test_what_was_said_of_the_first_move_changes_nothing_when_it_comes_aft
     for parcel in said:
         await clerk.wire.hand_over(clerk.wire.said_anew(parcel))
     await clerk.wire.settle()
-    assert await clerk.gauge.who_answers(person) == "zhejiang"
+    assert await clerk.watch.who_answers(person) == "zhejiang"
     assert (await row_of(clerk, "zhejiang", person)).epoch == 3
 
 
@@ -94,7 +94,7 @@ async def test_a_close_that_comes_after_the_person_has_moved_on_leaves_the_row_a
     await clerk.settled(person, "shanghai", "jiangsu")
     await clerk.wire.hand_over(close)
     await clerk.wire.settle()
-    assert await clerk.gauge.who_answers(person) == "jiangsu"
+    assert await clerk.watch.who_answers(person) == "jiangsu"
     assert ((row := await row_of(clerk, "shanghai", person)).kind, row.epoch) == ("MOVED", 2)
 
 
@@ -102,7 +102,7 @@ async def test_a_chain_of_moves_is_followed_from_every_register_to_the_last_one(
     person = await clerk.resident("zhejiang")
     for origin, destination in (("zhejiang", "shanghai"), ("shanghai", "jiangsu"), ("jiangsu", "anhui")):
         await clerk.settled(person, origin, destination)
-        assert await clerk.gauge.who_answers(person) == destination
+        assert await clerk.watch.who_answers(person) == destination
     rows = [await row_of(clerk, bureau, person) for bureau in ("zhejiang", "shanghai", "jiangsu", "anhui")]
     assert [(row.kind, row.epoch) for row in rows] == [("MOVED", 1), ("MOVED", 2), ("MOVED", 3), ("ACTIVE", 4)]
 
@@ -120,7 +120,7 @@ async def test_a_permit_for_somebody_who_is_only_arriving_waits_until_the_person
     await clerk.wire.settle()
     await second.do("settle")
     await clerk.wire.settle()
-    assert await clerk.gauge.who_answers(person) == "jiangsu"
+    assert await clerk.watch.who_answers(person) == "jiangsu"
 
 
 async def test_asked_of_the_wrong_origin_it_is_returned_and_corrected_under_the_same_number(clerk: Clerk) -> None:
@@ -140,7 +140,7 @@ async def test_asked_of_the_wrong_origin_it_is_returned_and_corrected_under_the_
     assert corrected.opened["apply_no"] == wrong.opened["apply_no"]
     assert corrected.case != wrong.case
     assert (await corrected.at_origin())["previous_case"] == wrong.case
-    assert await clerk.gauge.who_answers(person) == "shanghai"
+    assert await clerk.watch.who_answers(person) == "shanghai"
 
 
 async def test_asked_of_an_origin_that_the_person_has_left_is_returned_as_moved_out(clerk: Clerk) -> None:
@@ -151,4 +151,4 @@ async def test_asked_of_an_origin_that_the_person_has_left_is_returned_as_moved_
     await late.do("return", {"code": "R03", "heading_to": "shanghai"})
     await clerk.wire.settle()
     assert await late.states() == (["VOID"], ["RETURNED"])
-    assert await clerk.gauge.who_answers(person) == "shanghai"
+    assert await clerk.watch.who_answers(person) == "shanghai"

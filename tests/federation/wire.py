@@ -117,8 +117,10 @@ class Wire:
         assert parcel.message is not None
         return self.forge(parcel.sender, parcel.to, parcel.message)
 
-    def forge(self, sender: str, to: str, content: Message | bytes, *, jti: UUID | None = None, key: str = "") -> Parcel:
-        """An envelope that `sender` has really signed, whatever its program would have said. Bytes go to its transfers topic."""
+    def forge(
+        self, sender: str, to: str, content: Message | bytes, *, jti: UUID | None = None, key: str = "", incarnation: int = 1
+    ) -> Parcel:
+        """An envelope that `sender` has really signed, whatever its program would have said. Bytes go to the transfers topic."""
         node: Node = self.network.nodes[sender]
         context = node.wiring.node
         if isinstance(content, Message):
@@ -135,7 +137,7 @@ class Wire:
             trust=context.trust.current,
             now=now,
             jti=event_id,
-            incarnation=context.incarnation,
+            incarnation=incarnation,
             schema=schema,
         )
         headers = transport_headers(place, iss=sender, jti=event_id, iat=now, schema=schema)

@@ -3,7 +3,7 @@
 import itertools
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -71,6 +71,12 @@ class Bureau:
     def __post_init__(self) -> None:
         self.web = _client(build_web(self.wiring), self.code)
         self.door = _client(build_peer_door(self.wiring), self.code)
+
+    async def rewire(self, **parts: Any) -> None:
+        """The web door anew, with parts of its wiring replaced."""
+        await self.web.aclose()
+        self.wiring = replace(self.wiring, **parts)
+        self.web = _client(build_web(self.wiring), self.code)
 
     async def close(self) -> None:
         await self.web.aclose()

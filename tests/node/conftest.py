@@ -17,6 +17,7 @@ from services.harness.stack import node_role
 from shared.contract.messages import DirectoryPublished
 from shared.database import Session
 from shared.envelope import TrustStore, load_ring, read_kek
+from shared.telemetry import configure_logs
 from tests.conftest import STORY_BEGINS, Ground
 from tests.node.bureau import Bureau, Federation
 from tests.node.peers import PeerStandIn
@@ -48,18 +49,12 @@ class Yard:
             "keys_folder": self.federation.keys / code,
             "bus_file": folder / "bus.sqlite",
             "run_folder": folder,
+            "database_url": self.ground.postgres.url(name, node_role(code)),
         }
-        made = Settings(
-            bureau=code,
-            profile_folder=SERVICES / code,
-            database_url=self.ground.postgres.url(name, node_role(code)),
-            **(given | settings),
-        )
+        made = Settings(bureau=code, profile_folder=SERVICES / code, **(given | settings))
         clock, machine = StoryClock(STORY_BEGINS), SkewedClock()
         peers = PeerStandIn(self.federation.rings, self.federation.trust)
-        parts = replace(
-            overrides or Overrides(), business_clock=clock, machine_clock=machine, transport_to=peers.transport_to
-        )
+        parts = replace(overrides or Overrides(), business_clock=clock, machine_clock=machine, transport_to=peers.transport_to)
         return Bureau(code, wire(made, parts), self.federation, clock, machine, peers, name)
 
     async def close(self, bureau: Bureau) -> None:
@@ -88,6 +83,12 @@ async def _take_lists(session: Session) -> None:
         await stations.take_published(
             session, DirectoryPublished(bureau=code, version=VERSION, published_at=now, stations=listed)
         )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet_logs() -> None:
+    """As a node's process has them, and only what is wrong: a failing test is read without pages of local variables."""
+    configure_logs("error")
 
 
 @pytest.fixture(scope="session")

@@ -44,8 +44,7 @@ async def test_a_listener_whose_connection_is_cut_says_so_within_its_heartbeat(
     task = asyncio.create_task(doorbell.listen(url, wake))
     await asyncio.wait_for(wake.wait(), WAIT_SECONDS)
     ground.postgres.execute(
-        "postgres",
-        ["SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'template_shanghai'"],
+        "postgres", ["SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'template_shanghai'"]
     )
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
         await asyncio.wait_for(task, WAIT_SECONDS)

@@ -11,6 +11,7 @@ from services.harness.stack import StackError
 from services.harness.stack.kafka import CACHE, fetch_jars, require_java
 from services.harness.stack.postgres import wheel_binaries
 from tests.real.stage import Stage, staged
+from tests.real.waiting import Measured
 
 
 @cache
@@ -33,6 +34,24 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if os.environ.get("CI") == "true":
             pytest.fail(reason, pytrace=False)
         pytest.skip(reason)
+
+
+FIGURES = pytest.StashKey[list[tuple[str, float]]]()
+
+
+@pytest.fixture
+def measured(pytestconfig: pytest.Config) -> Measured:
+    """Notes a figure; all of them are printed at the end of the run."""
+
+    def note(what: str, value: float) -> None:
+        pytestconfig.stash.setdefault(FIGURES, []).append((what, value))
+
+    return note
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for what, value in config.stash.get(FIGURES, []):
+        terminalreporter.write_line(f"measured  {what}: {value:.1f}")
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,9 @@ from typing import Literal
 
 import pytest
 
-from tests.real.stage import Stage, until, was_replayed
+from tests.real.officers import was_replayed
+from tests.real.stage import Stage
+from tests.real.waiting import until
 
 pytestmark = pytest.mark.kafka
 

@@ -93,7 +93,7 @@ class Officer:
 
     @property
     def actor(self) -> Actor:
-        return Actor("officer", self.badge_no, self.post.role, self.post.station_code)
+        return Actor("officer", self.badge_no, self.post.role, self.post.station_code, self.purpose or "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ class Call:
 
     @property
     def purpose(self) -> str | None:
-        """What `Quanyu-Purpose` says."""
+        """What `Quanyu-Purpose` says, else what the rule assumes."""
         return self.officer.purpose
 
     def decide(self, facts: Facts) -> Grant:
@@ -131,27 +131,42 @@ class Call:
 
         return await self._run(claimed)
 
+    async def answered(self) -> Response | None:
+        """The kept answer, when this request was done already: for acts that ask another bureau before their transaction."""
+        return None if self.idempotency_key is None else await self._run(self._kept_answer)
+
     async def read(self, unit: Callable[[Session], Awaitable[T]]) -> T:
         """Read in one transaction, which also holds the audit row of the read; committed before the answer."""
         return await self._run(unit)
 
     async def _run(self, unit: Callable[[Session], Awaitable[T]]) -> T:
         try:
-            return await self.wiring.database.run(unit, name=self.action, actor=self.officer.actor)  # type: ignore[no-any-return]
+            return await self.wiring.database.run(unit, name=self.action, actor=self._actor)  # type: ignore[no-any-return]
         except Denied as denied:
-            await deny(self.wiring, denied, _DeniedRequest(self.officer.actor, self.path, self.purpose, self.case))
+            await deny(self.wiring, denied, _DeniedRequest(self._actor, self.path, self.purpose, self.case))
+
+    @property
+    def _actor(self) -> Actor:
+        return replace(self.officer.actor, case=self.case)
 
     async def _claim_key(self, session: Session) -> Response | None:
         """Take the key for this transaction, or give the kept answer; a concurrent request with the key waits here."""
-        mine = {"officer": self.officer.badge_no, "key": self.idempotency_key, "request_hash": self.request_hash}
-        claim = mine | {"action": self.action, "at": session.node.machine_now()}
+        claim = self._named() | {"action": self.action, "at": session.node.machine_now()}
         if (await session.execute(CLAIM_KEY, claim)).first() is not None:
             return None
-        kept = (await session.execute(KEPT_ANSWER, mine)).one()
+        return await self._kept_answer(session)
+
+    async def _kept_answer(self, session: Session) -> Response | None:
+        kept = (await session.execute(KEPT_ANSWER, self._named())).first()
+        if kept is None:
+            return None
         if not kept.same_request:
             message = N_("this key was used for another request; a new request needs a new key")
             raise InvalidInput(faults=[Fault(KEY_HEADER, "key_used_before", SOURCE, message, {})], code="key_used_before")
         return _json(kept.answer.body.encode(), kept.status, {REPLAYED_HEADER: "true"})
+
+    def _named(self) -> dict[str, str | None]:
+        return {"officer": self.officer.badge_no, "key": self.idempotency_key, "request_hash": self.request_hash}
 
     async def _keep_answer(self, session: Session, status: int, body: bytes) -> None:
         await session.execute(
@@ -205,10 +220,10 @@ class Act:
             wiring=wiring,
         )
         try:
-            call.reach()
+            grant = call.reach()
         except Denied as denied:
             await deny(wiring, denied, _DeniedRequest(officer.actor, call.path, purpose, case))
-        return call
+        return replace(call, officer=replace(officer, purpose=grant.purpose))
 
     async def _officer(self, wiring: NodeWiring, request: Request, claims: Claims) -> Officer:
         node, badge_no = wiring.node, claims.badge_no

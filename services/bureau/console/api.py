@@ -12,7 +12,7 @@ from services.bureau.console import acts
 from shared.contract.fields import ReasonText
 from shared.messaging import dead_letters
 from shared.messaging.dead_letters import MOST_AT_ONCE
-from shared.web import Form, NotFound
+from shared.web import Form, NotFound, RowNumber
 
 MOST_AUDIT_ROWS = 200
 
@@ -23,7 +23,7 @@ EVERYBODY = [Depends(public("health and metrics carry no persons; the reverse pr
 class Replay(Form):
     """Which letters to handle again, one by one."""
 
-    letters: Annotated[tuple[int, ...], Field(min_length=1, max_length=MOST_AT_ONCE)]
+    letters: Annotated[tuple[RowNumber, ...], Field(min_length=1, max_length=MOST_AT_ONCE)]
 
 
 class Skip(Form):
@@ -62,7 +62,7 @@ async def list_owed(call: Annotated[Call, Depends(act("owed.read"))]) -> Respons
 async def list_audit(
     call: Annotated[Call, Depends(act("audit.read"))],
     case: UUID | None = None,
-    after: Annotated[int, Query(ge=0, description="id of the last row of the page before")] = 0,
+    after: Annotated[RowNumber, Query(description="id of the last row of the page before")] = 0,
     most: Annotated[int, Query(ge=1, le=MOST_AUDIT_ROWS)] = MOST_AUDIT_ROWS,
 ) -> Response:
     """Who did or read what, why; of one case or of all. Persons appear only as blind indexes."""
@@ -79,7 +79,7 @@ async def list_peers(call: Annotated[Call, Depends(act("operations.read"))]) -> 
 @router.get("/api/v1/operations/dead-letters")
 async def list_letters(
     call: Annotated[Call, Depends(act("operations.read"))],
-    after: Annotated[int, Query(ge=0)] = 0,
+    after: RowNumber = 0,
     most: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = MOST_AT_ONCE,
 ) -> Response:
     """Open dead letters, oldest first; never their content."""
@@ -88,7 +88,7 @@ async def list_letters(
 
 
 @router.post("/api/v1/operations/dead-letters/{letter}/preview")
-async def preview(letter: int, call: Annotated[Call, Depends(act("operations.replay"))]) -> Response:
+async def preview(letter: RowNumber, call: Annotated[Call, Depends(act("operations.replay"))]) -> Response:
     """What a replay would do now, without doing it."""
     wiring = call.wiring
     try:
@@ -113,7 +113,7 @@ async def replay(form: Replay, call: Annotated[Call, Depends(act("operations.rep
 
 
 @router.post("/api/v1/operations/dead-letters/{letter}/skip")
-async def skip(letter: int, form: Skip, call: Annotated[Call, Depends(act("operations.skip"))]) -> Response:
+async def skip(letter: RowNumber, form: Skip, call: Annotated[Call, Depends(act("operations.skip"))]) -> Response:
     """Close a letter without effect, with a reason."""
     return await call.once(lambda session: acts.skip_letter(session, letter, form.reason))
 

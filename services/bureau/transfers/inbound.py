@@ -47,6 +47,9 @@ async def on_permit_issued(session: Session, message: PermitIssued, received: Re
         await _refuse(session, message, received, wrong)
         return
     case = await load_case(session, received.sender, message.case) or _blank(session, message, received, Side.ORIGIN)
+    if case.side is not Side.ORIGIN:
+        await _refuse(session, message, received, "the sender is not the other side of this case")
+        return
     if case.version == 0:
         case.apply_no, case.previous_case = message.apply_no, message.previous_case
         case.serial_no, case.permit_no = message.permit.serial_no, message.permit.permit_no
@@ -131,8 +134,8 @@ async def _void(session: Session, case: Case, message: TransferMessage, on: On, 
 
 async def on_transfer_settled(session: Session, message: TransferSettled, received: Received) -> None:
     """D -> O: the commit point. Members who signed are let go, the others restored, in one transaction."""
-    case = await load_case(session, received.sender, message.case)
-    if case is None or case.side is not Side.ORIGIN or case.is_tombstone:
+    case = await _known_case(session, message, received, Side.ORIGIN)
+    if case is None:
         return
     epochs = {one.place: one.epoch for one in message.settled}
     case.write(closed_at=case.file.closed_at or session.node.business_now())
@@ -146,8 +149,8 @@ async def on_transfer_settled(session: Session, message: TransferSettled, receiv
 
 async def on_transfer_closed(session: Session, message: TransferClosed, received: Received) -> None:
     """O -> D: the origin has let go; from this commit on our register answers."""
-    case = await load_case(session, received.sender, message.case)
-    if case is None or case.side is not Side.DESTINATION:
+    case = await _known_case(session, message, received, Side.DESTINATION)
+    if case is None:
         return
     epochs = {one.place: one.epoch for one in message.closed}
     moved = await happen(session, case, On.TransferClosed, _of(case, epochs), epochs=epochs)
@@ -172,8 +175,8 @@ async def on_transfer_voided(session: Session, message: TransferVoided, received
 
 async def on_reissue_requested(session: Session, message: ReissueRequested, received: Received) -> None:
     """D -> O: please issue again. Already done: said again; else an item for the station that sealed."""
-    case = await load_case(session, received.sender, message.case)
-    if case is None or case.side is not Side.ORIGIN or not case.in_state(State.SEALED):
+    case = await _known_case(session, message, received, Side.ORIGIN)
+    if case is None or not case.in_state(State.SEALED):
         return
     if message.issue < case.issue:
         await say(session, case, case.in_state(State.SEALED))
@@ -195,11 +198,23 @@ HANDLERS: Mapping[type[Message], Handler] = {
 }
 
 
+async def _known_case(session: Session, message: TransferMessage, received: Received, side: Side) -> Case | None:
+    """The case in which we are on `side` of the sender; refused (None) when there is none: rule 0."""
+    case = await load_case(session, received.sender, message.case)
+    if case is None or case.side is not side or case.is_tombstone:
+        await _refuse(session, message, received, "the sender is not the other side of such a case")
+        return None
+    return case
+
+
 async def _own_or_tombstone(session: Session, message: TransferMessage, received: Received, side: Side) -> Case | None:
-    """The case, or a blank one that will be a tombstone; None when it is not to be touched (wrong side, or too many)."""
+    """The case, or a blank one that will be a tombstone; refused (None) when it is not to be touched: wrong side, too many."""
     case = await load_case(session, received.sender, message.case)
     if case is not None:
-        return case if case.side is side else None
+        if case.side is side:
+            return case
+        await _refuse(session, message, received, "the sender is not the other side of this case")
+        return None
     since = session.node.machine_now() - timedelta(days=1)
     count = (await session.execute(TOMBSTONES_SINCE, {"a_counterpart": received.sender, "since": since})).scalar_one()
     if count >= TOMBSTONES_PER_PEER_AND_DAY:

@@ -31,7 +31,10 @@ async def test_an_application_becomes_a_draft_and_nothing_leaves(shanghai: Burea
     case = answer.json()
     assert (case["side"], case["counterpart"], case["station_code"]) == ("destination", "zhejiang", "310116910000")
     assert case["apply_no"].startswith("QY31011620201120")
-    assert [(one["place"], one["state"], one["label_zh"]) for one in case["members"]] == [(1, "DRAFT", "暂存"), (2, "DRAFT", "暂存")]
+    assert [(one["place"], one["state"], one["label_zh"]) for one in case["members"]] == [
+        (1, "DRAFT", "暂存"),
+        (2, "DRAFT", "暂存"),
+    ]
     assert await shanghai.states(case["case"]) == {1: "DRAFT", 2: "DRAFT"}
     assert await shanghai.sent() == []
     assert await shanghai.owed(case["case"]) == {}

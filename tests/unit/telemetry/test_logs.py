@@ -140,3 +140,15 @@ def test_level_is_kept(lines: Lines) -> None:
     structlog.get_logger("quanyu.test").debug("detail")
     logging.getLogger("httpx2").info("GET https://…")
     assert lines() == []
+
+
+def test_a_library_that_repeats_itself_is_heard_once_and_we_every_time(lines: Lines) -> None:
+    for node in range(30):
+        logging.getLogger("aiokafka.consumer").error("Unable connect to node with id %s", node)
+        logging.getLogger("services.bureau.worker").warning("loop_failed")
+    logging.getLogger("aiokafka.consumer").error("Failed fetch messages")
+    events = [line["event"] for line in lines()]
+    assert events.count("Unable connect to node with id 0") == 1
+    assert events.count("Failed fetch messages") == 1
+    assert events.count("loop_failed") == 30
+    assert len(events) == 32

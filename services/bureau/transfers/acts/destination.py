@@ -29,7 +29,7 @@ from services.bureau.transfers.rules.application import (
 from services.bureau.transfers.rules.case import Case, Member
 from services.bureau.transfers.rules.documents import Issuer, Numbers, make_permit
 from services.bureau.transfers.rules.errors import PROTOCOL, REGULATIONS, ApplicationRefused, NotInThisState, fault
-from services.bureau.transfers.states import BEGINS, TERMINAL, On, Side, State
+from services.bureau.transfers.states import BEGINS, On, Side, State
 from services.bureau.transfers.tables import PACKAGE_PERMIT, Application, Mover, NewHome, Note, OldHome
 from shared.contract.codes import VoidReason
 from shared.database import CHINA, Session
@@ -201,9 +201,8 @@ async def _number_of(session: Session, officer: Officer, previous: UUID, form: A
     """The case number that goes on: of a case of the same applicant that has come to its end."""
     before = await load_for_officer(session, previous, lock=False)
     require(session, officer, "transfers.read", before)
-    applicant = _application_of(before).movers[0]
-    ended = all(member.state in TERMINAL[before.side] for member in before.in_order())
-    if not ended or applicant.citizen_id_no != form.applicant.citizen_id_no:
+    applicant = application_of(before).movers[0]
+    if not before.has_ended or applicant.citizen_id_no != form.applicant.citizen_id_no:
         message = N_("a corrected application follows an ended case of the same applicant")
         raise ApplicationRefused(fault("previous_case", "previous_case", PROTOCOL, message))
     return before.apply_no
@@ -217,7 +216,7 @@ def _own_station(session: Session, officer: Officer) -> Facts:
 async def accept(session: Session, officer: Officer, case_id: UUID, rulebook: RuleBook) -> Case:
     """受理: the dated rules are judged by this day. Raises RuleClosed naming rule and date."""
     case = await load_for(session, officer, "transfers.accept", case_id)
-    application, today = _application_of(case), session.node.business_today()
+    application, today = application_of(case), session.node.business_today()
     require_open(rulebook, movement_of(application, bureau=session.node.bureau), today)
     case.accepted_on = today
     case.write(accepted_by_name=officer.name, accepted_at=session.node.business_now())
@@ -228,7 +227,7 @@ async def accept(session: Session, officer: Officer, case_id: UUID, rulebook: Ru
 async def ask_supplement(session: Session, officer: Officer, case_id: UUID, missing: str) -> Case:
     """一次性告知: what is missing, told once."""
     case = await load_for(session, officer, "transfers.ask_supplement", case_id)
-    _note(session, case, "supplement", missing)
+    add_note(session, case, "supplement", missing)
     await act_on(session, case, On.ASK_SUPPLEMENT)
     return case
 
@@ -262,7 +261,9 @@ async def approve(session: Session, officer: Officer, case_id: UUID, hrss_approv
     """准予迁入: issues the permit and sends it to the origin. A talent case needs the HRSS approval number."""
     case = await load_for_officer(session, case_id)
     require(session, officer, "transfers.approve_talent" if case.category == "TALENT" else "transfers.approve", case)
-    application = _application_of(case)
+    application = application_of(case)
+    if not case.in_state(State.UNDER_REVIEW):  # before the permit is made: what was never accepted has nobody who accepted it
+        raise NotInThisState(On.APPROVE.value, (member.state for member in case.in_order()))
     if application.category == "TALENT":
         if hrss_approval_no is None:
             message = N_("a talent transfer needs the approval number of the human resources and social security department")
@@ -321,17 +322,18 @@ async def wait(session: Session, officer: Officer, case_id: UUID, reason: str) -
         message = N_("the permit is valid until {date}: nothing to decide yet")
         until = "" if case.permit_valid_until is None else case.permit_valid_until.isoformat()
         raise ApplicationRefused(fault("reason", "not_expired", PROTOCOL, message, date=until))
-    _note(session, case, "wait", reason)
+    add_note(session, case, "wait", reason)
     await conclude(session, case, "wait", [])
     return case
 
 
-def _note(session: Session, case: Case, kind: str, text: str) -> None:
+def add_note(session: Session, case: Case, kind: str, text: str) -> None:
+    """A remark that officers see beside the case; saved with it."""
     note = Note(at=session.node.business_now(), kind=kind, text=text)
     case.write(notes=(*case.file.notes, note))
 
 
-def _application_of(case: Case) -> Application:
+def application_of(case: Case) -> Application:
     if case.side is not Side.DESTINATION or case.file.application is None:
         raise NotInThisState("application", (member.state for member in case.in_order()))
     return case.file.application

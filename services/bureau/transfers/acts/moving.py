@@ -123,7 +123,7 @@ async def conclude(session: Session, case: Case, on: str, moves: Sequence[Moved]
         await save_case(session, case, changed)
     await _audit(session, case, on, changed)
     await say(session, case, [member for member in (*changed, *again) if member not in silent])
-    await set_owed(session, case.case_id, owed_of(session, case))
+    await set_owed(session, case.case_id, owed_of(session, case), peer=case.counterpart)
 
 
 async def say(session: Session, case: Case, members: Sequence[Member]) -> None:

@@ -11,8 +11,10 @@ from services.bureau.access.callers import Officer
 from services.bureau.population import acts as population
 from services.bureau.population.acts import Placement
 from services.bureau.population.rules import ResidentRow
-from services.bureau.transfers.acts.cases import keep_receipt, next_number
-from services.bureau.transfers.acts.destination import act_on, issuer_of, load_for, short_name
+from services.bureau.stations import acts as stations
+from services.bureau.stations.acts import UnknownStation
+from services.bureau.transfers.acts.cases import keep_receipt, load_for_officer, next_number
+from services.bureau.transfers.acts.destination import act_on, issuer_of, load_for, require, short_name
 from services.bureau.transfers.acts.moving import conclude, say
 from services.bureau.transfers.rules.case import Case
 from services.bureau.transfers.rules.documents import Numbers, make_certificate, reissued
@@ -73,8 +75,26 @@ async def _registered(session: Session, case: Case, *, lock: bool) -> list[Regis
         number = member.citizen_id_no
         resident = None if number is None else await population.find_resident(session, number, lock=lock)
         holds = [] if resident is None else await population.holds_of(session, resident.id)
-        found.append(Registered(member, resident, holds))
+        kept_at = "" if resident is None else await _keeper(session, resident.station_code)
+        found.append(Registered(member, resident, holds, kept_at))
     return found
+
+
+async def _keeper(session: Session, station_code: str) -> str:
+    """The station that keeps the books of `station_code` today: itself, or who has followed it."""
+    try:
+        day = session.node.business_today()
+        return (await stations.find_station(session, session.node.bureau, station_code, day=day)).code
+    except UnknownStation:
+        return station_code
+
+
+async def destination_of_unsealed(session: Session, officer: Officer, case_id: UUID) -> str:
+    """Whom to ask whether the permit still stands, for an officer who may seal it. Raises NoSuchCase, Denied, NotInThisState."""
+    case = await load_for_officer(session, case_id, lock=False)
+    require(session, officer, "transfers.seal", case)
+    _require_all(case, On.CERTIFY, State.RECEIVED)
+    return case.counterpart
 
 
 async def seal(session: Session, officer: Officer, case_id: UUID, form: SealForm) -> Case:

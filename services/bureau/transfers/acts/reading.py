@@ -13,7 +13,7 @@ from services.bureau.access.rules import Grant, Scope, reach
 from services.bureau.population.acts import HoldPlaced
 from services.bureau.population.tables import resident
 from services.bureau.transfers.acts.cases import load_case, load_for_officer
-from services.bureau.transfers.acts.destination import require
+from services.bureau.transfers.acts.destination import application_of, require
 from services.bureau.transfers.acts.moving import conclude, say_again
 from services.bureau.transfers.acts.origin import findings
 from services.bureau.transfers.rules.case import Case
@@ -68,7 +68,11 @@ RECEIVED_OF_RESIDENT = (
 )
 
 
-STATES_OF_CASE = select(transfer_member.c.side, transfer_member.c.state).where(transfer_member.c.case_id == bindparam("a_case"))
+STATES_OF_CASE = (
+    select(transfer_member.c.side, transfer_member.c.state)
+    .select_from(_JOIN)
+    .where(transfer_member.c.case_id == bindparam("a_case"), transfer_case.c.station_code.like(bindparam("stations")))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +101,32 @@ async def read_case(session: Session, officer: Officer, case_id: UUID) -> tuple[
     return case, grant
 
 
+async def begin_look_up(session: Session, officer: Officer, case_id: UUID) -> Case:
+    """The case for whose people the origin is about to be asked: our application, and not ended.
+
+    Raises NoSuchCase, Denied, NotInThisState."""
+    case = await load_for_officer(session, case_id, lock=False)
+    grant = require(session, officer, "transfers.look_up_origin", case)
+    application_of(case)
+    if case.has_ended:
+        raise NotInThisState("look up", (member.state for member in case.in_order()))
+    await write_audit(
+        session,
+        AuditEntry(
+            action="transfers.look_up_origin",
+            object_kind="case",
+            object_id=str(case_id),
+            purpose=grant.purpose,
+            case=case_id,
+            peer=case.counterpart,
+        ),
+    )
+    return case
+
+
 async def read_findings(session: Session, officer: Officer, case_id: UUID) -> list[Finding]:
     """The received permit beside the own register, for the officer who verifies it."""
+    require(session, officer, "transfers.seal", await load_for_officer(session, case_id, lock=False))
     case, _ = await read_case(session, officer, case_id)
     return await findings(session, case)
 
@@ -134,9 +162,11 @@ async def ask_by_timer(session: Session, case_id: UUID, kind: str, peer: str) ->
         await say_again(session, case, kind.partition(".")[2])
 
 
-async def is_open_case(session: Session, case_id: UUID) -> bool:
-    """Whether officers here still work on the case: some member has not come to an end."""
-    rows = (await session.execute(STATES_OF_CASE, {"a_case": case_id})).all()
+async def is_open_case(session: Session, case_id: UUID, area: str) -> bool:
+    """Whether officers of `area` (a station, or the six digits of its division) still work on the case.
+
+    Some member has not come to an end, and the case is theirs: nobody reads a person for another station's case."""
+    rows = (await session.execute(STATES_OF_CASE, {"a_case": case_id, "stations": f"{area}%"})).all()
     return any(State(row.state) not in TERMINAL[Side(row.side)] for row in rows)
 
 

@@ -9,7 +9,7 @@ from services.bureau.access.callers import Officer
 from services.bureau.population import acts as population
 from services.bureau.population.acts import NewHousehold
 from services.bureau.population.tables import HEAD_RELATION
-from services.bureau.transfers.acts.destination import load_for
+from services.bureau.transfers.acts.destination import add_note, load_for
 from services.bureau.transfers.acts.moving import conclude, happen
 from services.bureau.transfers.rules.case import Case
 from services.bureau.transfers.rules.errors import NOTICE_1994, PROTOCOL, REGULATIONS, ApplicationRefused, NotInThisState, fault
@@ -52,6 +52,8 @@ async def settle(session: Session, officer: Officer, case_id: UUID, form: Settle
         raise ApplicationRefused(fault("signed", "members", PROTOCOL, message, places=places))
     _require_valid(session, case, form)
     await _choose_household(session, case, form)
+    if form.late_reason:
+        add_note(session, case, "late", form.late_reason)
     case.write(signed_at=session.node.business_now(), void_text=form.not_signing_reason)
     unsigned = [case.members[place] for place in sorted(form.not_signing)]
     for member in unsigned:

@@ -7,12 +7,11 @@ from fastapi import APIRouter, Depends, Response
 
 from services.bureau.access.calls import Call, act
 from services.bureau.transfers import acts
-from services.bureau.transfers.acts.cases import load_for_officer
 from services.bureau.transfers.api.destination import do
 from services.bureau.transfers.api.forms import Reason
 from services.bureau.transfers.rules.errors import CounterpartSilent
-from shared.database import Session
 from shared.peers import PeerError
+from shared.web import Conflict
 
 router = APIRouter()
 
@@ -22,15 +21,17 @@ async def seal(case: UUID, form: acts.SealForm, call: Annotated[Call, Depends(ac
     """迁出注销: cancelled out by law, the migration certificate goes to the destination; our register still answers.
 
     The destination is asked first whether the permit still stands; when it is silent, `without_answer` goes on without it."""
-    await _ask_destination(call, case, go_on_without=form.without_answer)
+    try:
+        await _ask_destination(call, case, go_on_without=form.without_answer)
+    except Conflict:  # sealed already, perhaps by this very request, sent again
+        if (kept := await call.answered()) is None:
+            raise
+        return kept
     return await do(call, lambda session: acts.seal(session, call.officer, case, form))
 
 
 async def _ask_destination(call: Call, case: UUID, *, go_on_without: bool) -> None:
-    async def counterpart(session: Session) -> str:
-        return (await load_for_officer(session, case, lock=False)).counterpart
-
-    bureau = await call.read(counterpart)
+    bureau = await call.read(lambda session: acts.destination_of_unsealed(session, call.officer, case))
     try:
         await call.wiring.enquiries.state_of(bureau, case)
     except PeerError:

@@ -13,6 +13,7 @@ from services.bureau.transfers.acts.reading import MOST_CASES, PAGE_CASES
 from services.bureau.transfers.rules.view import case_view, finding_view
 from services.bureau.transfers.states import State
 from shared.database import Session
+from shared.web import RowNumber
 
 router = APIRouter()
 
@@ -21,7 +22,7 @@ router = APIRouter()
 async def list_cases(
     call: Annotated[Call, Depends(act("transfers.read"))],
     state: State | None = None,
-    after: Annotated[int, Query(ge=0, description="offset: `next` of the page before")] = 0,
+    after: Annotated[RowNumber, Query(description="offset: `next` of the page before")] = 0,
     most: Annotated[int, Query(ge=1, le=MOST_CASES)] = PAGE_CASES,
 ) -> Response:
     """Cases of the officer's station, region or bureau, longest in their state first; no persons."""
@@ -50,7 +51,7 @@ async def read_findings(case: UUID, call: Annotated[Call, Depends(act("transfers
 @router.post("/transfers/{case}/look-up")
 async def look_up(case: UUID, call: Annotated[Call, Depends(act("transfers.look_up_origin"))]) -> Response:
     """Ask the origin's register about the people of a case: advice for the officer, never a gate."""
-    found, _ = await call.read(lambda session: acts.read_case(session, call.officer, case))
+    found = await call.read(lambda session: acts.begin_look_up(session, call.officer, case))
     return _json({"people": await call.wiring.enquiries.look_up(call.officer, found)})
 
 

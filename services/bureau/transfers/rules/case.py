@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
 
-from services.bureau.transfers.states import Side, State
+from services.bureau.transfers.states import TERMINAL, Side, State
 from services.bureau.transfers.tables import CaseFile
 
 
@@ -54,6 +54,11 @@ class Case:
     @property
     def is_tombstone(self) -> bool:
         return self.stored_file is None
+
+    @property
+    def has_ended(self) -> bool:
+        """No member can change any more."""
+        return all(member.state in TERMINAL[self.side] for member in self.members.values())
 
     def in_order(self) -> Sequence[Member]:
         """Members by place: also the order in which their persons are locked."""

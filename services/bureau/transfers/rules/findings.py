@@ -41,11 +41,14 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A permit's member beside the own register; `resident` is None when nobody of that number is in it."""
+    """A permit's member beside the own register; `resident` is None when nobody of that number is in it.
+
+    `kept_at`: the station that keeps the person's book today, the successor where the one in the row has closed."""
 
     member: PermitMember
     resident: ResidentRow | None
     holds: Sequence[HoldRow]
+    kept_at: str
 
 
 def findings_of(permit: MoveInPermit, registered: Sequence[Registered], *, station_code: str, today: date) -> list[Finding]:
@@ -86,5 +89,5 @@ def _findings_of_member(one: Registered, station_code: str) -> Iterator[Finding]
         yield finding(ReturnCode.R04, N_("a restoration must be entered before other business"))
     for hold in one.holds:
         yield finding(HOLD_CODES[hold.kind], N_("a hold is in force: {kind}"), kind=hold.kind.value)
-    if resident.station_code != station_code:
-        yield finding(ReturnCode.R08, N_("registered at station {station}, not at this one"), station=resident.station_code)
+    if one.kept_at != station_code:
+        yield finding(ReturnCode.R08, N_("registered at station {station}, not at this one"), station=one.kept_at)

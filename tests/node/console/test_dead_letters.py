@@ -1,0 +1,228 @@
+"""What could not take effect: seen by operators without its content, previewed without effect, replayed once, or skipped."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from services.bureau.transfers import inbound
+from shared.contract.messages import DirectoryPublished, PermitIssued
+from shared.messaging.bus import Record
+from shared.messaging.dead_letters import retry_due, retry_waiting
+from shared.messaging.receive import ATTEMPTS_BEFORE_DEAD
+from tests.node.bureau import Bureau, faults
+from tests.node.people import WANG
+from tests.node.transfers.cases import O_COUNTER, O_OPERATOR, permit_for
+
+LETTERS = "/api/v1/operations/dead-letters"
+
+
+async def letters(bureau: Bureau, query: str = "") -> list[dict[str, Any]]:
+    answer = await bureau.ask(O_OPERATOR, "GET", f"{LETTERS}{query}")
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["letters"]
+    return found
+
+
+async def preview(bureau: Bureau, letter: int) -> Any:
+    return await bureau.ask(O_OPERATOR, "POST", f"{LETTERS}/{letter}/preview")
+
+
+async def replay(bureau: Bureau, *numbers: int) -> list[str]:
+    answer = await bureau.ask(O_OPERATOR, "POST", f"{LETTERS}/replay", {"letters": numbers})
+    assert answer.status_code == 200, answer.text
+    return [result["outcome"] for result in answer.json()["results"]]
+
+
+async def from_the_future(zhejiang: Bureau) -> Record:
+    """A permit from a sender whose clock is ahead of ours: kept, and good once ours has followed."""
+    record = zhejiang.sealed(permit_for(), by="shanghai")
+    zhejiang.machine.offset = -timedelta(minutes=10)
+    zhejiang._tokens.clear()
+    await zhejiang.deliver(record)
+    return record
+
+
+async def test_garbage_is_kept_audited_and_listed_without_its_content(zhejiang: Bureau) -> None:
+    rubbish = f"{WANG.citizen_id_no} is no envelope".encode()
+    await zhejiang.deliver(Record("zhejiang.transfers", "k", {"ce_source": "shanghai"}, rubbish))
+    (letter,) = await letters(zhejiang)
+    assert (letter["topic"], letter["partition"], letter["offset"]) == ("zhejiang.transfers", 0, 0)
+    assert letter["reason"]
+    assert WANG.citizen_id_no not in str(letter)
+    assert (await zhejiang.one("SELECT raw_value FROM dead_letter")).raw_value == rubbish
+    (row,) = await zhejiang.audit("messaging.receive")
+    assert (row.decision, row.reason, row.peer) == ("refused", letter["reason"], "shanghai")
+    assert await zhejiang.rows("SELECT * FROM receipt") == []
+
+
+async def test_garbage_stops_nobody_behind_it(zhejiang: Bureau) -> None:
+    permit = permit_for()
+    rubbish = Record("zhejiang.transfers", "", {}, b"no envelope")
+    await zhejiang.deliver(rubbish, zhejiang.sealed(permit, by="shanghai"), rubbish)
+    assert await zhejiang.states(permit.case) == {1: "RECEIVED"}
+    assert len(await letters(zhejiang)) == 2
+
+
+async def test_a_preview_tells_what_would_happen_and_changes_nothing(zhejiang: Bureau) -> None:
+    await from_the_future(zhejiang)
+    (letter,) = await letters(zhejiang)
+    assert letter["reason"] == "clock_ahead"
+    assert (await preview(zhejiang, letter["id"])).json() == {"letter": letter["id"], "would": "clock_ahead"}
+    zhejiang.machine.offset = timedelta(0)
+    before = await zhejiang.fingerprint()
+    assert (await preview(zhejiang, letter["id"])).json()["would"] == "applied"
+    assert await zhejiang.fingerprint() == before
+    assert await zhejiang.rows("SELECT * FROM transfer_case") == []
+
+
+async def test_a_replay_has_its_effect_once(zhejiang: Bureau) -> None:
+    record = await from_the_future(zhejiang)
+    zhejiang.machine.offset = timedelta(0)
+    (letter,) = await letters(zhejiang)
+    assert await replay(zhejiang, letter["id"]) == ["applied"]
+    assert [row.state for row in await zhejiang.rows("SELECT state FROM transfer_member")] == ["RECEIVED"]
+    assert await letters(zhejiang) == []
+    kept = await zhejiang.one("SELECT * FROM dead_letter")
+    assert (kept.resolved_by, kept.resolution) == (O_OPERATOR, "replayed: applied")
+    assert [row.actor for row in await zhejiang.audit("operations.replay")] == [O_OPERATOR]
+    assert await replay(zhejiang, letter["id"]) == ["no_such_letter"]
+    await zhejiang.deliver(record)  # the bus brings it again
+    assert len(await zhejiang.audit("transfers.PermitIssued")) == 1
+
+
+async def test_a_letter_whose_message_came_another_way_is_only_closed(zhejiang: Bureau) -> None:
+    record = await from_the_future(zhejiang)
+    zhejiang.machine.offset = timedelta(0)
+    await zhejiang.deliver(record)
+    (letter,) = await letters(zhejiang)
+    assert await replay(zhejiang, letter["id"]) == ["already_applied"]
+    assert await letters(zhejiang) == []
+    assert len(await zhejiang.audit("transfers.PermitIssued")) == 1
+
+
+async def test_what_only_time_can_heal_is_tried_by_the_node_itself(zhejiang: Bureau) -> None:
+    await from_the_future(zhejiang)
+    wiring = zhejiang.wiring
+    assert await retry_waiting(wiring.bus_database, wiring.receiver) == 0
+    zhejiang.machine.offset = timedelta(0)
+    assert await retry_waiting(wiring.bus_database, wiring.receiver) == 1
+    assert await letters(zhejiang) == []
+    assert (await zhejiang.one("SELECT * FROM dead_letter")).resolved_by == "node"
+
+
+async def test_several_letters_are_replayed_one_by_one(zhejiang: Bureau) -> None:
+    await from_the_future(zhejiang)
+    await zhejiang.deliver(Record("zhejiang.transfers", "", {}, b"no envelope"))
+    zhejiang.machine.offset = timedelta(0)
+    first, second = await letters(zhejiang)
+    outcomes = await replay(zhejiang, second["id"], first["id"], 999)
+    assert outcomes[1:] == ["applied", "no_such_letter"]
+    assert outcomes[0] == second["reason"]
+    assert [letter["id"] for letter in await letters(zhejiang)] == [second["id"]]
+
+
+async def test_a_skipped_letter_is_closed_with_its_reason_and_without_effect(zhejiang: Bureau) -> None:
+    await from_the_future(zhejiang)
+    zhejiang.machine.offset = timedelta(0)
+    (letter,) = await letters(zhejiang)
+    path = f"{LETTERS}/{letter['id']}/skip"
+    for body, rule in (({}, "missing"), ({"reason": ""}, "string_too_short")):
+        answer = await zhejiang.ask(O_OPERATOR, "POST", path, body)
+        assert (answer.status_code, faults(answer)) == (422, [("reason", rule)])
+    answer = await zhejiang.ask(O_OPERATOR, "POST", path, {"reason": "演习"})
+    assert answer.json() == {"letter": letter["id"], "outcome": "skipped"}
+    kept = await zhejiang.one("SELECT * FROM dead_letter")
+    assert (kept.resolved_by, kept.resolution) == (O_OPERATOR, "skipped: 演习")
+    assert await zhejiang.rows("SELECT * FROM transfer_case") == []
+    (row,) = await zhejiang.audit("operations.skip")
+    assert (row.actor, row.object_id) == (O_OPERATOR, str(letter["id"]))
+    for again in (path, f"{LETTERS}/{letter['id']}/preview"):
+        assert (await zhejiang.ask(O_OPERATOR, "POST", again, {"reason": "演习"})).status_code == 404
+
+
+async def test_a_handler_that_fails_is_tried_again_and_at_last_given_to_a_person(
+    zhejiang: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = True
+    genuine = inbound.HANDLERS[PermitIssued]
+
+    async def handler(session: Any, message: Any, received: Any) -> None:
+        if broken:
+            raise RuntimeError("the test's handler fails")
+        await genuine(session, message, received)
+
+    monkeypatch.setitem(zhejiang.wiring.receiver._handlers, PermitIssued, handler)  # type: ignore[arg-type]
+    permit = permit_for()
+    await zhejiang.told(permit, by="shanghai")
+    wiring = zhejiang.wiring
+    for attempt in range(1, ATTEMPTS_BEFORE_DEAD):
+        row = await zhejiang.one("SELECT * FROM receipt")
+        assert (row.outcome, row.attempts) == ("not_yet", attempt)
+        assert await letters(zhejiang) == []
+        zhejiang.machine.offset += timedelta(hours=2)
+        zhejiang._tokens.clear()
+        assert await retry_due(wiring.bus_database, wiring.receiver) == 1
+    assert (await zhejiang.one("SELECT * FROM receipt")).outcome == "dead"
+    (letter,) = await letters(zhejiang)
+    assert letter["reason"] == "handler"
+    broken = False
+    assert await replay(zhejiang, letter["id"]) == ["applied"]
+    assert await zhejiang.states(permit.case) == {1: "RECEIVED"}
+    assert (await zhejiang.one("SELECT * FROM receipt")).outcome == "applied"
+
+
+async def test_a_content_that_its_sender_may_not_say_is_dead_at_once(zhejiang: Bureau) -> None:
+    now = zhejiang.machine.now()
+    foreign = DirectoryPublished(bureau="anhui", version=9, published_at=now, stations=())
+    await zhejiang.told(foreign, by="shanghai")
+    (letter,) = await letters(zhejiang)
+    assert letter["reason"] == "content"
+    assert await zhejiang.rows("SELECT version FROM directory WHERE bureau = 'anhui' AND version = 9") == []
+    assert await replay(zhejiang, letter["id"]) == ["dead"]
+    assert len(await letters(zhejiang)) == 1  # still one, and still open
+
+
+async def test_the_same_event_with_another_content_is_a_conflict(zhejiang: Bureau) -> None:
+    first = permit_for()
+    event = await _tell(zhejiang, first)
+    other = permit_for()
+    await zhejiang.told(other, by="shanghai", event_id=event)
+    (letter,) = await letters(zhejiang)
+    assert letter["reason"] == "conflict"
+    assert await zhejiang.states(other.case) == {}
+    assert await zhejiang.states(first.case) == {1: "RECEIVED"}
+
+
+async def _tell(zhejiang: Bureau, permit: PermitIssued) -> Any:
+    record = zhejiang.sealed(permit, by="shanghai")
+    await zhejiang.deliver(record)
+    return (await zhejiang.one("SELECT event_id FROM receipt")).event_id
+
+
+async def test_letters_come_in_pages_oldest_first(zhejiang: Bureau) -> None:
+    rubbish = Record("zhejiang.transfers", "", {}, b"no envelope")
+    await zhejiang.deliver(*([rubbish] * 3))
+    numbers = [letter["id"] for letter in await letters(zhejiang)]
+    assert numbers == sorted(numbers)
+    assert [letter["id"] for letter in await letters(zhejiang, "?most=2")] == numbers[:2]
+    assert [letter["id"] for letter in await letters(zhejiang, f"?after={numbers[1]}")] == numbers[2:]
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "rule"),
+    [
+        ({}, "letters", "missing"),
+        ({"letters": []}, "letters", "too_short"),
+        ({"letters": list(range(101))}, "letters", "too_long"),
+        ({"letters": ["one"]}, "letters.0", "int_parsing"),
+        ({"letters": [-1]}, "letters.0", "greater_than_equal"),
+    ],
+)
+async def test_a_bad_replay_is_named(quiet_zhejiang: Bureau, body: Any, field: str, rule: str) -> None:
+    answer = await quiet_zhejiang.ask(O_OPERATOR, "POST", f"{LETTERS}/replay", body)
+    assert (answer.status_code, faults(answer)[0]) == (422, (field, rule))
+
+
+async def test_an_officer_of_a_station_has_no_business_with_them(quiet_zhejiang: Bureau) -> None:
+    assert (await quiet_zhejiang.ask(O_COUNTER, "GET", LETTERS)).status_code == 403
