@@ -88,9 +88,14 @@ def story(
     postgres_url: PostgresOption = None,
     kafka_bootstrap: KafkaOption = None,
 ) -> None:
-    script = read_script(name, folder)
     language = language_of(context)
     teller = JsonTeller(language) if as_json else StoryTeller(language)
+    try:
+        script = read_script(name, folder)
+    except ScriptRefused as refused:
+        if as_json:
+            print(last_line(name, [], None, StoryFailed("{faults}", faults=str(refused))), flush=True)
+        raise
     try:
         done = run_story(script, teller, stack=stack, existing=existing(postgres_url, kafka_bootstrap))
     except (StackError, KeyboardInterrupt) as error:

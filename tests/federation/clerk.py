@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import httpx2 as httpx
 from sqlalchemy import select
 
+from services.bureau.population.tables import resident
 from services.bureau.stations.acts import stations_of
 from services.bureau.transfers.states import Side
 from services.bureau.transfers.tables import transfer_member
@@ -20,27 +21,27 @@ from tests.federation.gauge import Watch
 from tests.federation.people import HEAD, SON, SPOUSE, STATIONS, People, Person, read_officers, register
 from tests.federation.wire import Wire
 
-D, O = Side.DESTINATION, Side.ORIGIN  # noqa: E741
+DESTINATION, ORIGIN = Side.DESTINATION, Side.ORIGIN
 BRANCH = "000000"
 # act -> (the side at which it is done, the role that does it)
 ACTS: Mapping[str, tuple[Side, str]] = {
-    "accept": (D, "counter"),
-    "ask-supplement": (D, "counter"),
-    "supplemented": (D, "counter"),
-    "submit": (D, "counter"),
-    "approve": (D, "population_office"),
-    "refuse": (D, "population_office"),
-    "withdraw": (D, "counter"),
-    "void": (D, "counter"),
-    "wait": (D, "counter"),
-    "look-up": (D, "counter"),
-    "settle": (D, "counter"),
-    "request-reissue": (D, "counter"),
-    "seal": (O, "verifier"),
-    "return": (O, "verifier"),
-    "ask-cancel": (O, "verifier"),
-    "reissue": (O, "verifier"),
-    "restore": (O, "verifier"),
+    "accept": (DESTINATION, "counter"),
+    "ask-supplement": (DESTINATION, "counter"),
+    "supplemented": (DESTINATION, "counter"),
+    "submit": (DESTINATION, "counter"),
+    "approve": (DESTINATION, "population_office"),
+    "refuse": (DESTINATION, "population_office"),
+    "withdraw": (DESTINATION, "counter"),
+    "void": (DESTINATION, "counter"),
+    "wait": (DESTINATION, "counter"),
+    "look-up": (DESTINATION, "counter"),
+    "settle": (DESTINATION, "counter"),
+    "request-reissue": (DESTINATION, "counter"),
+    "seal": (ORIGIN, "verifier"),
+    "return": (ORIGIN, "verifier"),
+    "ask-cancel": (ORIGIN, "verifier"),
+    "reissue": (ORIGIN, "verifier"),
+    "restore": (ORIGIN, "verifier"),
 }
 BODIES: Mapping[str, Mapping[str, Any]] = {
     "ask-supplement": {"missing": "结婚证原件"},
@@ -57,6 +58,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
 READS = frozenset({"look-up"})  # asked anew each time: there is no answer to keep
 
 _owed_of_case = select(owed.c.kind, owed.c.direction, owed.c.asks, owed.c.since, owed.c.next_ask_at).order_by(owed.c.kind)
+_row = select(resident.c.id, resident.c.kind, resident.c.epoch, resident.c.restoration_due)
 _members = select(transfer_member.c.counterpart, transfer_member.c.place, transfer_member.c.state).order_by(
     transfer_member.c.place
 )
@@ -191,6 +193,11 @@ class Clerk:
 
         return await self.network.nodes[bureau].wiring.database.run(unit, name="test.rows")
 
+    async def row_of(self, bureau: str, person: Person) -> Any:
+        """The person's row in one bureau's register."""
+        (row,) = await self.rows(bureau, _row.where(resident.c.citizen_id_index == person.number))
+        return row
+
     async def stations(self, at: str, bureau: str) -> list[Station]:
         """The stations of one bureau as another knows them."""
         database = self.network.nodes[at].wiring.database
@@ -275,7 +282,7 @@ class Transfer:
     def where(self, act: str) -> tuple[str, str]:
         """(bureau, officer) of an act."""
         side, role = ACTS[act]
-        if side is D:
+        if side is DESTINATION:
             return self.destination, self.clerk.officer(self.station, role)
         return self.origin, self.clerk.officer(self.origin_station, role)
 
@@ -302,7 +309,7 @@ class Transfer:
     async def ask_again(self, side: Side) -> list[str]:
         """Press "ask again" at one end; gives what was asked for."""
         bureau, station, role = (
-            (self.destination, self.station, "counter") if side is D else (self.origin, self.origin_station, "verifier")
+            (self.destination, self.station, "counter") if side is DESTINATION else (self.origin, self.origin_station, "verifier")
         )
         path = f"/api/v1/transfers/{self.case}/ask-again"
         answer = await self.clerk.call(bureau, self.clerk.officer(station, role), path, None, expect=200)

@@ -28,6 +28,10 @@ MEMBER_EVENTS = (
 )
 
 
+ONE_OF_EACH = {"PermitIssued": 1, "MigrationCertificateIssued": 1, "TransferSettled": 1, "TransferClosed": 1}
+"""Effects of the messages of one settled transfer of one person."""
+
+
 class Watch:
     """The persons of a test. At every step each of them has exactly one register that answers, and every answer leads to it."""
 
@@ -118,6 +122,11 @@ async def events(network: Network) -> list[Event]:
 async def effects(network: Network, case: str) -> Counter[str]:
     """How often each message of the case has changed something, by its name."""
     return Counter(one.action.removeprefix("transfers.") for one in await events(network) if one.case == case)
+
+
+async def effects_of_messages(network: Network, case: str) -> dict[str, int]:
+    """As `effects`, without officers' acts: a message's name begins with a capital."""
+    return {name: count for name, count in (await effects(network, case)).items() if name[0].isupper()}
 
 
 async def check_cut(network: Network, *, clocks_agree: bool = True) -> None:

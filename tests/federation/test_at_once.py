@@ -6,8 +6,7 @@ from typing import Any
 import httpx2 as httpx
 
 from tests.federation.clerk import BODIES, Clerk, Transfer
-from tests.federation.gauge import effects
-from tests.federation.test_twice import ONE_OF_EACH, effects_of_messages
+from tests.federation.gauge import ONE_OF_EACH, effects, effects_of_messages
 
 
 async def press(transfer: Transfer, act: str, body: Any = None, *, key: str | None = None) -> httpx.Response:
@@ -77,7 +76,7 @@ async def test_a_close_that_comes_by_bus_and_by_question_at_once_settles_once(cl
     (close,) = await clerk.wire.settle_without("TransferClosed")
     await asyncio.gather(clerk.wire.hand_over(close), transfer.at_destination(), transfer.at_destination())
     await clerk.wire.settle()
-    assert await effects_of_messages(clerk, transfer) == ONE_OF_EACH
+    assert await effects_of_messages(clerk.network, transfer.case) == ONE_OF_EACH
     assert await transfer.states() == (["HERE"], ["GONE"])
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from shared.database import Database, Session
 from tests.federation.clerk import Clerk, Transfer
-from tests.federation.test_twice import ONE_OF_EACH, effects_of_messages
+from tests.federation.gauge import ONE_OF_EACH, effects_of_messages
 
 ACTS = ("accept", "submit", "approve", "seal", "settle")
 # bureau, whose commit, at which one of that name. Destination Shanghai, origin Zhejiang.
@@ -92,7 +92,7 @@ async def test_a_node_that_dies_at_a_commit_comes_back_and_every_effect_is_there
     transfer = await whole_transfer(clerk, bureau)
     assert database.deaths == 1  # type: ignore[attr-defined]
     assert await transfer.states() == (["HERE"], ["GONE"])
-    assert await effects_of_messages(clerk, transfer) == ONE_OF_EACH
+    assert await effects_of_messages(clerk.network, transfer.case) == ONE_OF_EACH
     assert await clerk.watch.who_answers(transfer.people[0]) == "shanghai"
     assert not any([await transfer.owed(one) for one in clerk.network.nodes])
 
@@ -114,7 +114,7 @@ async def test_all_four_nodes_are_started_anew_between_any_two_steps(clerk: Cler
             await restart()
             await clerk.wire.collect()
     assert await transfer.states() == (["HERE"], ["GONE"])
-    assert await effects_of_messages(clerk, transfer) == ONE_OF_EACH
+    assert await effects_of_messages(clerk.network, transfer.case) == ONE_OF_EACH
 
 
 # an officer's act whose answer was lost: the node died after its commit, or before it

@@ -9,7 +9,6 @@ from services.bureau.population.tables import HoldKind
 from shared.database import Session
 from tests.federation.clerk import Clerk, Transfer
 from tests.federation.people import OTHER_STATIONS, Person
-from tests.federation.test_two_moves import row_of
 
 # ---- returns ------------------------------------------------------------------------------------------------------------
 
@@ -197,12 +196,12 @@ async def test_after_a_restoration_other_business_waits_for_its_entry_which_is_m
     transfer = await clerk.certified(person)
     await transfer.do("void")
     await clerk.wire.settle()
-    assert (await row_of(clerk, "zhejiang", person)).restoration_due
+    assert (await clerk.row_of("zhejiang", person)).restoration_due
     other = await clerk.received(person, "zhejiang", "jiangsu")
     assert [one["rule"] for one in (await other.do("seal", expect=409))["errors"]] == ["R04"]
     await transfer.do("restore")
     await transfer.do("restore", expect=409)
-    row = await row_of(clerk, "zhejiang", person)
+    row = await clerk.row_of("zhejiang", person)
     assert (row.kind, row.epoch, row.restoration_due) == ("ACTIVE", 1, False)
     await other.do("seal")
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from tests.federation.clerk import Clerk, D
+from tests.federation.clerk import DESTINATION, Clerk
 from tests.federation.gauge import effects
 
 PERMIT_DAYS, CERTIFICATE_DAYS = 40, 30
@@ -105,7 +105,7 @@ async def test_a_reissue_that_is_asked_for_twice_is_made_once_and_said_again(cle
     transfer = await clerk.certified(await clerk.resident("zhejiang"))
     await transfer.do("request-reissue")
     await transfer.do("request-reissue")
-    assert "reissue" in await transfer.ask_again(D)
+    assert "reissue" in await transfer.ask_again(DESTINATION)
     await clerk.wire.settle()
     await transfer.do("reissue")
     late = clerk.wire.said_anew(clerk.wire.last("ReissueRequested"))

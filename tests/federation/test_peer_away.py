@@ -11,8 +11,7 @@ from services.harness.network import FETCH_SECONDS
 from shared.messaging.owed import JITTER
 from shared.messaging.tables import peer
 from tests.federation.clerk import Clerk, Transfer
-from tests.federation.gauge import effects
-from tests.federation.test_twice import ONE_OF_EACH, effects_of_messages
+from tests.federation.gauge import ONE_OF_EACH, effects, effects_of_messages
 
 WEEKS = 3
 SOON, HOUR = timedelta(seconds=60), timedelta(hours=1)
@@ -63,13 +62,13 @@ async def test_weeks_later_the_origin_has_one_permit_and_the_case_goes_on(clerk:
     come_back(clerk, "zhejiang")
     await clerk.wire.settle()
     assert clerk.wire.names(transfer.case).count("PermitIssued") == 1 + 7 * WEEKS
-    assert (await effects_of_messages(clerk, transfer)) == {"PermitIssued": 1}
+    assert (await effects_of_messages(clerk.network, transfer.case)) == {"PermitIssued": 1}
     assert (await row(transfer, "zhejiang", "certificate")).direction == "by_us"
     await transfer.do("seal")
     await clerk.wire.settle()
     await transfer.do("settle")
     await clerk.wire.settle()
-    assert await effects_of_messages(clerk, transfer) == ONE_OF_EACH
+    assert await effects_of_messages(clerk.network, transfer.case) == ONE_OF_EACH
 
 
 async def test_both_bureaus_show_how_old_the_oldest_debt_is(clerk: Clerk) -> None:
@@ -145,7 +144,7 @@ async def test_a_destination_that_is_away_between_signature_and_close_is_not_ans
     await clerk.network.tick()
     await clerk.wire.settle()
     assert await transfer.states() == (["HERE"], ["GONE"])
-    assert await effects_of_messages(clerk, transfer) == ONE_OF_EACH
+    assert await effects_of_messages(clerk.network, transfer.case) == ONE_OF_EACH
     assert await clerk.watch.who_answers(person) == "shanghai"
 
 
@@ -164,7 +163,7 @@ async def test_an_origin_that_is_away_while_the_citizen_signs_closes_when_it_is_
     come_back(clerk, "zhejiang")
     await clerk.wire.settle()
     assert await transfer.states() == (["HERE"], ["GONE"])
-    assert await effects_of_messages(clerk, transfer) == ONE_OF_EACH
+    assert await effects_of_messages(clerk.network, transfer.case) == ONE_OF_EACH
 
 
 async def test_a_close_that_does_not_come_is_asked_for_after_a_second(clerk: Clerk) -> None:

@@ -28,10 +28,9 @@ from shared.messaging.dead_letters import retry_waiting
 from shared.messaging.tables import dead_letter, outbox, owed, receipt
 from shared.peers import PeerDown
 from tests.conftest import Ground
+from tests.federation.asking import COUNTER
 from tests.federation.clerk import Clerk
-from tests.federation.gauge import check_cut
-from tests.federation.test_questions import COUNTER
-from tests.federation.test_twice import ONE_OF_EACH, effects_of_messages
+from tests.federation.gauge import ONE_OF_EACH, check_cut, effects_of_messages
 
 
 async def letters(clerk: Clerk, bureau: str) -> list[str]:
@@ -102,7 +101,7 @@ async def test_a_message_under_a_key_that_our_list_lacks_waits_and_takes_effect_
     await clerk.wire.settle()
     await transfer.do("settle")
     await clerk.wire.settle()
-    assert await effects_of_messages(clerk, transfer) == ONE_OF_EACH
+    assert await effects_of_messages(clerk.network, transfer.case) == ONE_OF_EACH
 
 
 async def test_a_question_under_a_key_that_their_list_lacks_gets_no_answer_until_the_list_is_there(own_keys: Clerk) -> None:
@@ -132,7 +131,7 @@ async def test_what_an_unverified_sender_says_uses_up_no_event_id_of_the_genuine
     await take_up(clerk, "zhejiang", raw)
     await clerk.wire.hand_over(permit)
     await clerk.wire.settle()
-    assert await effects_of_messages(clerk, transfer) == {"PermitIssued": 1}
+    assert await effects_of_messages(clerk.network, transfer.case) == {"PermitIssued": 1}
 
 
 async def test_a_peer_to_whom_nothing_can_be_sealed_holds_up_no_question_to_the_others(own_keys: Clerk) -> None:
@@ -302,7 +301,7 @@ async def test_a_redelivery_after_receipts_are_swept_away_is_too_old_to_have_a_s
     assert await clerk.rows("zhejiang", select(receipt.c.key).where(receipt.c.key == transfer.case)) == []
     await clerk.wire.hand_over(permit)
     assert await letters(clerk, "zhejiang") == ["too_old"]
-    assert await effects_of_messages(clerk, transfer) == {"PermitIssued": 1, "PermitReturned": 1}
+    assert await effects_of_messages(clerk.network, transfer.case) == {"PermitIssued": 1, "PermitReturned": 1}
 
 
 # ---- clocks -------------------------------------------------------------------------------------------------------------
@@ -337,7 +336,7 @@ async def test_clocks_that_differ_by_minutes_change_nothing_in_a_transfer(clerk:
     await clerk.wire.settle()
     await transfer.do("settle")
     await clerk.wire.settle()
-    assert await effects_of_messages(clerk, transfer) == ONE_OF_EACH
+    assert await effects_of_messages(clerk.network, transfer.case) == ONE_OF_EACH
 
 
 async def test_a_message_from_the_future_waits_until_its_time_has_come(clerk: Clerk) -> None:

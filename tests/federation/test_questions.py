@@ -14,7 +14,6 @@ from shared.contract.codes import Standing
 from shared.contract.questions import (
     Asker,
     PersonStatus,
-    PersonStatusAnswer,
     ResidentForTransfer,
     ResidentForTransferAnswer,
     TransferState,
@@ -22,19 +21,9 @@ from shared.contract.questions import (
 )
 from shared.envelope.form import read_base64_object
 from shared.peers import PeerDown, PeerRefused
+from tests.federation.asking import COUNTER, NODE, standing
 from tests.federation.clerk import Clerk, Transfer
-from tests.federation.people import SPOUSE, Person
-
-COUNTER = Asker(
-    officer="0123456789abcdef", role="counter", purpose="household_transfer", case="01924b7e-0000-7000-8000-000000000001"
-)
-NODE = Asker(role="node", purpose="household_transfer")
-
-
-async def standing(clerk: Clerk, asked: str, person: Person, *, by: str = "jiangsu") -> PersonStatusAnswer:
-    """What one bureau tells another that has no part in the move."""
-    peers = clerk.network.nodes[by].wiring.peers
-    return await peers.ask(asked, PersonStatus(citizen_id_no=person.number), asker=COUNTER, answer=PersonStatusAnswer)
+from tests.federation.people import SPOUSE
 
 
 async def state_of(clerk: Clerk, transfer: Transfer, *, by: str, asked: str) -> TransferStateAnswer:

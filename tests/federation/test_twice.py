@@ -7,16 +7,10 @@ from datetime import timedelta
 import pytest
 
 from services.bureau.transfers.states import Side
-from tests.federation.clerk import Clerk, D, O, Transfer
-from tests.federation.gauge import effects
+from tests.federation.clerk import DESTINATION, ORIGIN, Clerk, Transfer
+from tests.federation.gauge import ONE_OF_EACH, effects_of_messages
 
-ONE_OF_EACH = {"PermitIssued": 1, "MigrationCertificateIssued": 1, "TransferSettled": 1, "TransferClosed": 1}
 QUIET_DAYS = 30
-
-
-async def effects_of_messages(clerk: Clerk, transfer: Transfer) -> dict[str, int]:
-    """How often each message of the case has changed a member, by its name."""
-    return {name: count for name, count in (await effects(clerk.network, transfer.case)).items() if name[0].isupper()}
 
 
 async def is_quiet(clerk: Clerk, transfer: Transfer) -> bool:
@@ -35,7 +29,7 @@ async def test_a_transfer_in_which_every_act_and_every_message_comes_twice_has_e
     transfer = await clerk.settled(person)
     assert await transfer.states() == (["HERE"], ["GONE"])
     assert await clerk.watch.who_answers(person) == "shanghai"
-    assert await effects_of_messages(clerk, transfer) == ONE_OF_EACH
+    assert await effects_of_messages(clerk.network, transfer.case) == ONE_OF_EACH
     # One answer more than without repeats: to the settlement that was said anew when the close could have been lost.
     assert Counter(clerk.wire.names(transfer.case)) == {**ONE_OF_EACH, "TransferClosed": 2}
     assert await is_quiet(clerk, transfer)
@@ -46,7 +40,7 @@ async def test_a_household_in_which_everything_comes_twice_has_each_effect_once_
     people = await clerk.household("zhejiang", ("02", "10", "20"))
     transfer = await clerk.settled(people, new_household=True)
     assert await transfer.states() == (["HERE"] * 3, ["GONE"] * 3)
-    assert await effects_of_messages(clerk, transfer) == dict.fromkeys(ONE_OF_EACH, 3)
+    assert await effects_of_messages(clerk.network, transfer.case) == dict.fromkeys(ONE_OF_EACH, 3)
     assert Counter(clerk.wire.names(transfer.case)) == {**ONE_OF_EACH, "TransferClosed": 2}
     assert await is_quiet(clerk, transfer)
 
@@ -57,7 +51,7 @@ async def test_a_return_in_which_everything_comes_twice_has_each_effect_once(cle
     await transfer.do("return", {"code": "R06"})
     await clerk.wire.settle()
     assert await transfer.states() == (["VOID"], ["RETURNED"])
-    assert await effects_of_messages(clerk, transfer) == {"PermitIssued": 1, "PermitReturned": 1}
+    assert await effects_of_messages(clerk.network, transfer.case) == {"PermitIssued": 1, "PermitReturned": 1}
     assert Counter(clerk.wire.names(transfer.case)) == {"PermitIssued": 1, "PermitReturned": 1, "TransferVoided": 1}
     assert await is_quiet(clerk, transfer)
 
@@ -69,7 +63,7 @@ async def test_a_cancellation_in_which_everything_comes_twice_has_each_effect_on
     await clerk.wire.settle()
     await transfer.do("restore")
     assert await transfer.states() == (["VOID"], ["RESTORED"])
-    assert await effects_of_messages(clerk, transfer) == {
+    assert await effects_of_messages(clerk.network, transfer.case) == {
         "PermitIssued": 1,
         "MigrationCertificateIssued": 1,
         "CancellationRequested": 1,
@@ -83,18 +77,18 @@ async def test_a_cancellation_in_which_everything_comes_twice_has_each_effect_on
 async def test_asking_again_in_every_state_that_asks_has_no_second_effect_and_comes_to_an_end(clerk: Clerk) -> None:
     transfer = await clerk.approved(await clerk.resident("zhejiang"))
     for _ in range(3):
-        assert await transfer.ask_again(D) == ["certificate"]
+        assert await transfer.ask_again(DESTINATION) == ["certificate"]
     await clerk.wire.settle()
     await transfer.do("seal")
     for _ in range(3):
-        assert await transfer.ask_again(O) == ["settlement"]
+        assert await transfer.ask_again(ORIGIN) == ["settlement"]
     await clerk.wire.settle()
     await transfer.do("settle")
     for _ in range(3):
-        assert await transfer.ask_again(D) == ["close"]
+        assert await transfer.ask_again(DESTINATION) == ["close"]
     await clerk.wire.settle()
     assert await transfer.states() == (["HERE"], ["GONE"])
-    assert await effects_of_messages(clerk, transfer) == ONE_OF_EACH
+    assert await effects_of_messages(clerk.network, transfer.case) == ONE_OF_EACH
     # Each of the four first messages, the nine repeats, and an answer to each repeated settlement.
     assert len(clerk.wire.names(transfer.case)) == 4 + 9 + 3
     assert await is_quiet(clerk, transfer)
@@ -104,10 +98,10 @@ async def test_asking_again_for_a_cancellation_has_one_effect(clerk: Clerk) -> N
     transfer = await clerk.certified(await clerk.resident("zhejiang"))
     await transfer.do("ask-cancel")
     for _ in range(3):
-        assert await transfer.ask_again(O) == ["cancellation"]
+        assert await transfer.ask_again(ORIGIN) == ["cancellation"]
     await clerk.wire.settle()
     assert await transfer.states() == (["VOID"], ["RESTORED"])
-    assert (await effects_of_messages(clerk, transfer))["TransferVoided"] == 1
+    assert (await effects_of_messages(clerk.network, transfer.case))["TransferVoided"] == 1
     assert await is_quiet(clerk, transfer)
 
 
@@ -119,7 +113,7 @@ async def test_whatever_was_said_is_said_anew_to_a_finished_case_without_effect(
         await clerk.wire.hand_over(parcel)
     await clerk.wire.settle()
     assert await transfer.states() == (["HERE"], ["GONE"])
-    assert await effects_of_messages(clerk, transfer) == ONE_OF_EACH
+    assert await effects_of_messages(clerk.network, transfer.case) == ONE_OF_EACH
     assert Counter(clerk.wire.names(transfer.case)) == {**ONE_OF_EACH, "TransferClosed": 3}
     assert await is_quiet(clerk, transfer)
 
@@ -138,7 +132,7 @@ async def test_an_act_that_is_done_again_under_a_new_key_is_refused_and_changes_
             assert problem["code"] == "not_in_this_state"
         await clerk.wire.settle()
     assert await transfer.states() == (["HERE"], ["GONE"])
-    assert await effects_of_messages(clerk, transfer) == ONE_OF_EACH
+    assert await effects_of_messages(clerk.network, transfer.case) == ONE_OF_EACH
     assert clerk.wire.names(transfer.case) == list(ONE_OF_EACH)
 
 
@@ -150,7 +144,7 @@ async def test_a_bureau_whose_offsets_are_lost_reads_everything_again_without_ef
         assert await clerk.network.deliver(node) > 0
     assert await clerk.network.settle() == 0  # nobody has anything to say to it
     assert await transfer.states() == (["HERE"], ["GONE"])
-    assert await effects_of_messages(clerk, transfer) == ONE_OF_EACH
+    assert await effects_of_messages(clerk.network, transfer.case) == ONE_OF_EACH
 
 
 async def test_a_bus_that_has_lost_everything_is_healed_by_whoever_waits(clerk: Clerk) -> None:
@@ -212,22 +206,22 @@ async def restored(clerk: Clerk) -> Transfer:
 
 # act, from where it begins, its side
 EVERY_ACT = [
-    ("accept", drafted, D),
-    ("ask-supplement", accepted, D),
-    ("supplemented", supplement_asked, D),
-    ("submit", accepted, D),
-    ("refuse", submitted, D),
-    ("withdraw", submitted, D),
-    ("approve", submitted, D),
-    ("void", certified, D),
-    ("wait", expired, D),
-    ("request-reissue", certified, D),
-    ("settle", certified, D),
-    ("seal", received, O),
-    ("return", received, O),
-    ("ask-cancel", certified, O),
-    ("reissue", certified, O),
-    ("restore", restored, O),
+    ("accept", drafted, DESTINATION),
+    ("ask-supplement", accepted, DESTINATION),
+    ("supplemented", supplement_asked, DESTINATION),
+    ("submit", accepted, DESTINATION),
+    ("refuse", submitted, DESTINATION),
+    ("withdraw", submitted, DESTINATION),
+    ("approve", submitted, DESTINATION),
+    ("void", certified, DESTINATION),
+    ("wait", expired, DESTINATION),
+    ("request-reissue", certified, DESTINATION),
+    ("settle", certified, DESTINATION),
+    ("seal", received, ORIGIN),
+    ("return", received, ORIGIN),
+    ("ask-cancel", certified, ORIGIN),
+    ("reissue", certified, ORIGIN),
+    ("restore", restored, ORIGIN),
 ]
 
 
@@ -240,6 +234,6 @@ async def test_every_act_sent_again_under_its_key_gives_the_same_answer_and_no_s
     first = await transfer.do(act, body, key="the same")
     after, said = await transfer.states(), await transfer.said()
     assert await transfer.do(act, body, key="the same") == first
-    view = await (transfer.at_destination() if side is D else transfer.at_origin())
+    view = await (transfer.at_destination() if side is DESTINATION else transfer.at_origin())
     assert view["version"] == first["version"]
     assert (await transfer.states(), await transfer.said()) == (after, said)

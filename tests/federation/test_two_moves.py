@@ -1,22 +1,8 @@
 """One person, two moves: at once to two places, there and back, on to a third place, asked of the wrong origin."""
 
-from typing import Any
-
 import pytest
-from sqlalchemy import select
 
-from services.bureau.population.tables import resident
 from tests.federation.clerk import Clerk
-from tests.federation.people import Person
-
-
-async def row_of(clerk: Clerk, bureau: str, person: Person) -> Any:
-    """The person's row in one bureau's register."""
-    statement = select(resident.c.id, resident.c.kind, resident.c.epoch, resident.c.restoration_due).where(
-        resident.c.citizen_id_index == person.number
-    )
-    (row,) = await clerk.rows(bureau, statement)
-    return row
 
 
 @pytest.mark.parametrize("code", ["R04", "R07"])
@@ -60,15 +46,15 @@ async def test_when_the_sealed_one_is_void_the_other_may_be_sealed_after_the_res
 
 async def test_there_and_back_is_epoch_three_on_the_same_row(clerk: Clerk) -> None:
     person = await clerk.resident("zhejiang")
-    before = await row_of(clerk, "zhejiang", person)
+    before = await clerk.row_of("zhejiang", person)
     there = await clerk.settled(person, "zhejiang", "shanghai")
-    assert (await row_of(clerk, "zhejiang", person)).kind == "MOVED"
+    assert (await clerk.row_of("zhejiang", person)).kind == "MOVED"
     back = await clerk.settled(person, "shanghai", "zhejiang")
     assert (await there.states(), await back.states()) == ((["HERE"], ["GONE"]), (["HERE"], ["GONE"]))
-    after = await row_of(clerk, "zhejiang", person)
+    after = await clerk.row_of("zhejiang", person)
     assert (before.epoch, after.epoch, after.kind) == (1, 3, "ACTIVE")
     assert after.id == before.id
-    assert ((gone := await row_of(clerk, "shanghai", person)).kind, gone.epoch) == ("MOVED", 2)
+    assert ((gone := await clerk.row_of("shanghai", person)).kind, gone.epoch) == ("MOVED", 2)
     assert await clerk.watch.who_answers(person) == "zhejiang"
 
 
@@ -81,7 +67,7 @@ async def test_what_was_said_of_the_first_move_changes_nothing_when_it_comes_aft
         await clerk.wire.hand_over(clerk.wire.said_anew(parcel))
     await clerk.wire.settle()
     assert await clerk.watch.who_answers(person) == "zhejiang"
-    assert (await row_of(clerk, "zhejiang", person)).epoch == 3
+    assert (await clerk.row_of("zhejiang", person)).epoch == 3
 
 
 async def test_a_close_that_comes_after_the_person_has_moved_on_leaves_the_row_alone(clerk: Clerk) -> None:
@@ -95,7 +81,7 @@ async def test_a_close_that_comes_after_the_person_has_moved_on_leaves_the_row_a
     await clerk.wire.hand_over(close)
     await clerk.wire.settle()
     assert await clerk.watch.who_answers(person) == "jiangsu"
-    assert ((row := await row_of(clerk, "shanghai", person)).kind, row.epoch) == ("MOVED", 2)
+    assert ((row := await clerk.row_of("shanghai", person)).kind, row.epoch) == ("MOVED", 2)
 
 
 async def test_a_chain_of_moves_is_followed_from_every_register_to_the_last_one(clerk: Clerk) -> None:
@@ -103,7 +89,7 @@ async def test_a_chain_of_moves_is_followed_from_every_register_to_the_last_one(
     for origin, destination in (("zhejiang", "shanghai"), ("shanghai", "jiangsu"), ("jiangsu", "anhui")):
         await clerk.settled(person, origin, destination)
         assert await clerk.watch.who_answers(person) == destination
-    rows = [await row_of(clerk, bureau, person) for bureau in ("zhejiang", "shanghai", "jiangsu", "anhui")]
+    rows = [await clerk.row_of(bureau, person) for bureau in ("zhejiang", "shanghai", "jiangsu", "anhui")]
     assert [(row.kind, row.epoch) for row in rows] == [("MOVED", 1), ("MOVED", 2), ("MOVED", 3), ("ACTIVE", 4)]
 
 

@@ -26,6 +26,7 @@ from shared.messaging.record import place_of
 from tests.node.peers import PeerStandIn
 
 GRANT = "urn:quanyu:grant:development"
+DIGEST = "SELECT '{table}' AS name, md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) AS digest FROM {table} t"
 KEPT_TABLES = "audit", "audit_salt", "peer"  # a refused request may add to these
 
 
@@ -67,6 +68,7 @@ class Bureau:
     _tokens: dict[str, str] = field(default_factory=dict)
     _offsets: "itertools.count[int]" = field(default_factory=itertools.count)
     _read_up_to: int = 0
+    _digests: str = ""
 
     def __post_init__(self) -> None:
         self.web = _client(build_web(self.wiring), self.code)
@@ -157,13 +159,10 @@ class Bureau:
 
     async def fingerprint(self) -> dict[str, str]:
         """A digest of every table that a refused request must leave as it was."""
-        names = await self.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'")
-        digests = {}
-        for (name,) in names:
-            if name not in KEPT_TABLES:
-                statement = f"SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {name} t"  # noqa: S608
-                digests[name] = (await self.one(statement))[0]
-        return digests
+        if not self._digests:
+            names = await self.rows("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'")
+            self._digests = " UNION ALL ".join(DIGEST.format(table=name) for (name,) in names if name not in KEPT_TABLES)
+        return {row.name: row.digest for row in await self.rows(self._digests)}
 
     # ---- what it says -----------------------------------------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
 
 import asyncpg
 import pytest
@@ -14,10 +16,10 @@ WAIT_SECONDS = 5.0
 
 
 @contextlib.asynccontextmanager
-async def running(coroutine):  # type: ignore[no-untyped-def]  # a test's helper
+async def running(coroutine: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     task = asyncio.create_task(coroutine)
     try:
-        yield task
+        yield
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):

@@ -17,20 +17,25 @@ from tests.node.transfers.cases import application, at_destination, opened, perm
 NOT_ALLOWED = asyncpg.InsufficientPrivilegeError  # 42501: by REVOKE, or by a trigger that says so
 
 
-@pytest.fixture
-async def as_node(ground: Ground, shanghai: Bureau) -> AsyncIterator[asyncpg.Connection]:
-    """A connection as the running node, with a case and its tombstone-to-be in the database."""
-    await at_destination(shanghai, "VOID")
-    connection = await asyncpg.connect(ground.postgres.dsn(shanghai.database_name, node_role("shanghai")))
+@pytest.fixture(scope="module")
+async def lived_in(quiet_shanghai: Bureau) -> Bureau:
+    """A bureau with a case, rows in every table that must keep them, and nobody who changes anything."""
+    await at_destination(quiet_shanghai, "VOID")
+    return quiet_shanghai
+
+
+@pytest.fixture(scope="module")
+async def as_node(ground: Ground, lived_in: Bureau) -> AsyncIterator[asyncpg.Connection]:
+    """A connection as the running node."""
+    connection = await asyncpg.connect(ground.postgres.dsn(lived_in.database_name, node_role("shanghai")))
     yield connection
     await connection.close()
 
 
-@pytest.fixture
-async def as_owner(ground: Ground, shanghai: Bureau) -> AsyncIterator[asyncpg.Connection]:
+@pytest.fixture(scope="module")
+async def as_owner(ground: Ground, lived_in: Bureau) -> AsyncIterator[asyncpg.Connection]:
     """A connection as the role that owns the tables: triggers must hold it back too."""
-    await at_destination(shanghai, "VOID")
-    connection = await asyncpg.connect(ground.postgres.dsn(shanghai.database_name, owner_role("shanghai")))
+    connection = await asyncpg.connect(ground.postgres.dsn(lived_in.database_name, owner_role("shanghai")))
     yield connection
     await connection.close()
 

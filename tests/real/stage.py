@@ -64,7 +64,7 @@ class Stage:
         """Settle a person at each place whom others may join, and wait until all bureaus know all stations."""
         for bureau in PLACES:
             (self._sponsors[bureau],) = await self.settle_people(bureau, 1)
-        await verdict.at_rest(self.databases, self.servers)
+        await verdict.at_rest(self.databases, self.servers, [])
         for database in self.databases.values():
             assert (await verdict.rows_of(database, DIRECTORIES))[0].known == len(PLACES)
 
@@ -99,7 +99,7 @@ class Stage:
 
     async def unsent(self) -> int:
         """Messages in all outboxes that the bus has not acknowledged."""
-        return sum([(await verdict.rows_of(one, verdict.LEFT_OVER))[0].unsent for one in self.databases.values()])
+        return sum([(await verdict.rows_of(one, verdict.LEFT_OVER, cases=[]))[0].unsent for one in self.databases.values()])
 
     def process(self, bureau: str) -> psutil.Process:
         """The running node, to freeze, measure or compare. AssertionError when it does not run."""
@@ -147,7 +147,7 @@ class Stage:
 
     async def verify(self, transfers: Sequence[Transfer]) -> None:
         """Everything comes to rest, each of `transfers` was done once, nothing is lost, and everybody has one register."""
-        await verdict.at_rest(self.databases, self.servers)
+        await verdict.at_rest(self.databases, self.servers, [one.case for one in transfers])
         await verdict.judge(self.databases, [(one.person, one.destination.bureau, one.case) for one in transfers])
         async with self._gauge() as gauge:
             assert await gauge.sample(self._watched) == len(self._watched)
@@ -225,8 +225,8 @@ class Stage:
 async def group_members(servers: str, bureau: str) -> int:
     """How many members the broker believes alive in the bureau's group."""
     admin = AIOKafkaAdminClient(bootstrap_servers=servers)
-    await admin.start()
     try:
+        await admin.start()
         answers = await admin.describe_consumer_groups([f"{bureau}.node"])
         return sum(len(group[5]) for answer in answers for group in answer.groups)
     finally:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
@@ -24,10 +25,10 @@ POLL_SECONDS = 0.1
 _CASES = bindparam("cases", type_=ARRAY(Uuid))
 LEFT_OVER = text(
     "SELECT (SELECT count(*) FROM outbox WHERE sent_at IS NULL) AS unsent,"
-    " (SELECT count(*) FROM owed) AS owed,"
+    " (SELECT count(*) FROM owed WHERE case_id = ANY(:cases)) AS owed,"
     " (SELECT count(*) FROM receipt WHERE outcome <> 'applied') AS not_applied,"
     " (SELECT count(*) FROM dead_letter WHERE resolved_at IS NULL) AS dead_letters"
-)
+).bindparams(_CASES)
 CHANGES = text(
     "SELECT case_id, action, at, change -> 'members' AS members FROM audit"
     " WHERE case_id = ANY(:cases) AND action LIKE 'transfers.%' AND jsonb_array_length(change -> 'members') > 0"
@@ -60,19 +61,22 @@ async def rows_of(database: Database, statement: Any, **values: Any) -> Sequence
     return await database.run(unit, name="test.look")
 
 
-async def at_rest(databases: Mapping[str, Database], servers: str) -> None:
-    """Return when no bureau has anything to send, is owed or owes, keeps a message back, or has records waiting on the bus."""
+async def at_rest(databases: Mapping[str, Database], servers: str, cases: Sequence[UUID]) -> None:
+    """Return when nothing is owed about `cases` and no bureau has anything to send, kept back, or waiting on the bus."""
     ends_at, left = time.monotonic() + REST_SECONDS, {}
     while time.monotonic() < ends_at:
         try:
-            left = {bureau: dict((await rows_of(database, LEFT_OVER))[0]._mapping) for bureau, database in databases.items()}
+            left = {
+                bureau: dict((await rows_of(database, LEFT_OVER, cases=cases))[0]._mapping)
+                for bureau, database in databases.items()
+            }
             if not any(count for counts in left.values() for count in counts.values()):
                 lag = {bureau: await lag_of(servers, bureau) for bureau in databases}
                 if not any(lag.values()):
                     return
                 left = {bureau: {"lag": count} for bureau, count in lag.items()}
-        except (DatabaseDown, OutcomeUnknown) as error:
-            left = {"database": {type(error).__name__: 1}}
+        except (DatabaseDown, OutcomeUnknown, KafkaError) as error:
+            left = {"servers": {type(error).__name__: 1}}
         await asyncio.sleep(POLL_SECONDS)
     raise AssertionError(f"not at rest after {REST_SECONDS:.0f} s: {left}")
 
@@ -80,8 +84,8 @@ async def at_rest(databases: Mapping[str, Database], servers: str) -> None:
 async def lag_of(servers: str, bureau: str) -> int:
     """How many records of the bureau's topics its node has not yet committed: 0 only after every redelivery was taken too."""
     admin, reader = AIOKafkaAdminClient(bootstrap_servers=servers), AIOKafkaConsumer(bootstrap_servers=servers)
-    await admin.start()
     try:
+        await admin.start()
         await reader.start()
         committed = await admin.list_consumer_group_offsets(f"{bureau}.node")
         ends = await reader.end_offsets(list(committed)) if committed else {}

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
-STATE_SECONDS = 60.0
+STATE_SECONDS = 45.0  # less than the 60 s after which a permit is asked for again: what was lost is not healed unseen
 POLL_SECONDS = 0.03
 
 

@@ -15,7 +15,6 @@ from services.harness.stories.acts import ACTS, Act
 from services.harness.stories.script import (
     SOURCE,
     STORIES,
-    STORY_FILE,
     CaseFiles,
     FileFault,
     Part,
@@ -47,8 +46,9 @@ def read_script(name: str, folder: Path | None = None) -> Script:
     cases = case_files(reader, story)
     residents = _residents(reader, story, cases)
     parts = tuple(_parts(reader, story, cases))
-    for fault in (*_wrong_story(story, cases), *_wrong_people(reader.folder, cases, residents)):
-        reader.faults.append(fault)
+    for fault in _wrong_story(story, cases):
+        reader.add_to_story(fault)
+    reader.faults += _wrong_people(reader.folder, cases, residents)
     if reader.faults:
         raise ScriptRefused(reader.faults)
     return Script(name, story, parts, cases, residents)
@@ -75,7 +75,7 @@ def _parts(reader: Reader, story: Story, cases: Mapping[str, CaseFiles]) -> Iter
             others = ", ".join(list(dict.fromkeys(one.badge_no for one in fitting))[:NAMED_OFFICERS]) or "-"
             message = N_("officer {officer} may not do this here ({station}); these may: {others}")
             values = {"officer": step.officer, "station": wanted or step.bureau, "others": others}
-            reader.add(STORY_FILE, Fault(f"steps.{number}.officer", "officer", SOURCE, message, values))
+            reader.add_to_story(Fault(f"steps.{number - 1}.officer", "officer", SOURCE, message, values))
             continue
         if act.name == "open":
             offices[step.case] = post.station_code
@@ -107,21 +107,20 @@ def _may(post: OwnPost, act: Act, station: str | None, bureau: str, day: date) -
 # ---- what must fit together ---------------------------------------------------------------------------------------------
 
 
-def _wrong_story(story: Story, cases: Mapping[str, CaseFiles]) -> Iterator[FileFault]:
+def _wrong_story(story: Story, cases: Mapping[str, CaseFiles]) -> Iterator[Fault]:
     opened: set[str] = set()
     before = story.steps[0].at
-    for number, step in enumerate(story.steps, 1):
+    for number, step in enumerate(story.steps):
         for rule, field, message, values in _wrong_step(step, cases.get(step.case), opened=step.case in opened):
-            yield FileFault(STORY_FILE, 0, Fault(f"steps.{number}.{field}", rule, SOURCE, message, values))
+            yield Fault(f"steps.{number}.{field}", rule, SOURCE, message, values)
         if step.at < before:
-            message = N_("lies before the step before it")
-            yield FileFault(STORY_FILE, 0, Fault(f"steps.{number}.at", "order", SOURCE, message, {}))
+            yield Fault(f"steps.{number}.at", "order", SOURCE, N_("lies before the step before it"), {})
         before = step.at
         opened.add(step.case)
-    for number, outcome in enumerate(story.outcomes, 1):
+    for number, outcome in enumerate(story.outcomes):
         if outcome.case not in opened or outcome.holder not in BUREAUS:
             message = N_("names a case or a bureau that the story does not have")
-            yield FileFault(STORY_FILE, 0, Fault(f"outcomes.{number}", "outcome", SOURCE, message, {}))
+            yield Fault(f"outcomes.{number}", "outcome", SOURCE, message, {})
 
 
 def _wrong_step(step: Step, case: CaseFiles | None, *, opened: bool) -> Iterator[tuple[str, str, str, Mapping[str, str]]]:
@@ -147,7 +146,8 @@ def _wrong_step(step: Step, case: CaseFiles | None, *, opened: bool) -> Iterator
 
 def _residents(reader: Reader, story: Story, cases: Mapping[str, CaseFiles]) -> dict[str, Path]:
     """The files to import, each valid by itself on the story's first day."""
-    needed = dict.fromkeys(bureau for case in cases.values() for bureau in (case.origin, case.destination))
+    needed = {bureau for case in cases.values() for bureau in (case.origin, case.destination)}
+    needed |= {step.bureau for step in story.steps}
     found = {}
     for bureau in [one for one in BUREAUS if one in needed or (reader.folder / residents_file(one)).exists()]:
         name = residents_file(bureau)

@@ -166,6 +166,7 @@ class Reader:
     story_folder: Path
     folder: Path
     faults: list[FileFault]
+    story_text: str = ""
 
     def story(self) -> Story | None:
         """story.toml, of the given folder or, when it has none, of the story itself."""
@@ -173,6 +174,7 @@ class Reader:
         text = self._text(where / STORY_FILE)
         if text is None:
             return None
+        self.story_text = text
         try:
             return Story.model_validate(tomllib.loads(text))
         except tomllib.TOMLDecodeError as error:
@@ -180,8 +182,7 @@ class Reader:
             self.add(STORY_FILE, Fault("", "toml", "TOML 1.0", message, {"error": str(error)}), line=_line_in(str(error)))
         except ValidationError as error:
             for details in error.errors(include_url=False, include_input=False):
-                fault = fault_of(details)
-                self.add(STORY_FILE, fault, line=_line_of_step(text, fault.field))
+                self.add_to_story(fault_of(details))
         return None
 
     def application(self, case: str) -> tuple[dict[str, Any], ApplicationForm] | None:
@@ -200,6 +201,10 @@ class Reader:
                 fault = Fault("", "json_invalid", "RFC 8259", N_("is not JSON: {error}"), {"error": str(error)})
                 self.add(name, fault, line=_line_in(str(error)))
         return None
+
+    def add_to_story(self, fault: Fault) -> None:
+        """A fault of story.toml, with the line on which its step begins."""
+        self.add(STORY_FILE, fault, line=_line_of_step(self.story_text, fault.field))
 
     def add(self, file: str, fault: Fault, *, line: int = 0) -> None:
         self.faults.append(FileFault(file, line, fault))

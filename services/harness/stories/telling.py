@@ -68,7 +68,14 @@ class StoryTeller(Teller):
         label: Mapping[str, Any] = next(iter(view.get("members", [])), {})
         state = f"{row.state or ''} {label.get('label_zh', '')} {label.get('label_en', '')}".strip()
         message = f" ── {row.message} ──▶" if row.message and view else f" ✗ {row.message}" if row.message else ""
-        self.write(f"{INDENT}→ {_name(row.bureau)} {row.bureau.capitalize()}: {state}{message} · {row.ms} ms")
+        self.write(f"{INDENT}→ {_name(row.bureau)} {row.bureau.capitalize()}: {state}{message}{self._learnt(view)} · {row.ms} ms")
+
+    def _learnt(self, view: Mapping[str, Any]) -> str:
+        """What the answer says beside the case: findings at the origin, or what the origin's register told the destination."""
+        if view.get("findings") == []:
+            return " " + " / ".join(self._both(N_("nothing speaks against the move"), {}))
+        told = [one.get("standing", {}).get("kind", one.get("no_answer", "")) for one in view.get("people", [])]
+        return " " + ", ".join(told) if told else ""
 
     def holds(self, message: str, /, **values: str | int) -> None:
         first, second = self._both(message, values)
@@ -78,7 +85,7 @@ class StoryTeller(Teller):
     def measured(self, reading: Reading) -> None:
         """What the gauge has seen in all."""
         message = N_(
-            "gauge: {samples} instants, and {residents} residents in the end: answered for by nobody {none}, by several {many}"
+            "gauge: {samples} instants, and {residents} registrations in the end: answered for by nobody {none}, by several {many}"
         )
         self.holds(message, samples=reading.samples, residents=reading.residents, **reading.counts())
 
