@@ -50,7 +50,9 @@ def build_web(wiring: Wiring) -> FastAPI:
         app.include_router(router)
     _serve_trust_lists(app, wiring)
     if wiring.development is not None:
-        app.mount("/dev", build_development_provider(wiring.development, officer_name=_officer_name(wiring)))
+        provider = build_development_provider(wiring.development, officer_name=_officer_name(wiring))
+        install_problem_handlers(provider)  # a mounted application has none of ours: a database that is down is no bug there
+        app.mount("/dev", provider)
     install_problem_handlers(app)
     app.add_exception_handler(NoKey, _without_key)
     app.add_middleware(BodyLimitMiddleware)

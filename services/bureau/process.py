@@ -6,7 +6,8 @@ import os
 import signal
 import socket
 import ssl
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +28,8 @@ from shared.telemetry import configure_logs, logging_as
 
 Part = Literal["all", "web", "peer", "worker"]
 SHUTDOWN_SECONDS = 5
+STOP_LIMIT_SECONDS = 24.0  # messaging.md 10: at most 25, whatever hangs
+CUT_SECONDS = 0.05
 BACKLOG = 512
 RING_PAUSE_SECONDS = 1.0
 
@@ -43,23 +46,43 @@ class _Server(uvicorn.Server):
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn's, but idle connections are cut: a peer's pool reads nothing now, and would never answer TLS's goodbye."""
-        for connection in list(self.server_state.connections):
-            if isinstance(connection, HttpToolsProtocol) and (connection.cycle is None or connection.cycle.response_complete):
-                connection.transport.abort()
-        await super().shutdown(sockets)
+        """As uvicorn's, but connections with nothing left to say are cut: a peer's pool would never answer TLS's goodbye."""
+        cutting = asyncio.create_task(self._cut_quiet())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            cutting.cancel()
+
+    async def _cut_quiet(self) -> None:
+        while True:
+            for connection in list(self.server_state.connections):
+                if not isinstance(connection, HttpToolsProtocol):
+                    continue
+                answered = connection.cycle is None or connection.cycle.response_complete
+                if answered and not connection.transport.get_write_buffer_size():
+                    connection.transport.abort()
+            await asyncio.sleep(CUT_SECONDS)
 
 
 def run_node(profile_folder: Path, *, only: Part = "all", overrides: Overrides | None = None, **settings: Any) -> None:
     """Run the node of one bureau until SIGTERM or SIGINT. Raises SettingsError, PortTaken, KeyFileError, TrustListRefused."""
     made = Settings(bureau=profile_folder.name, profile_folder=profile_folder, **settings)
     configure_logs(made.log_level)
+    giving_up = threading.Timer(STOP_LIMIT_SECONDS, _give_up)
+    giving_up.daemon = True
     with logging_as(made.bureau):
-        asyncio.run(serve(wire(made, overrides), only=only))
+        asyncio.run(serve(wire(made, overrides), only=only, ending=giving_up.start))
+    giving_up.cancel()
 
 
-async def serve(wiring: Wiring, *, only: Part = "all") -> None:
-    """Serve the wanted parts until a signal comes, then end within SHUTDOWN_SECONDS and a few."""
+def _give_up() -> None:
+    """What still waits (a database that hangs) will wait on; everything is right after kill -9, so also after this."""
+    structlog.get_logger(__name__).warning("node_stopped_hard", after_seconds=STOP_LIMIT_SECONDS)
+    os._exit(1)
+
+
+async def serve(wiring: Wiring, *, only: Part = "all", ending: Callable[[], None] = lambda: None) -> None:
+    """Serve the wanted parts until a signal comes, then end in order; `ending` is called when that begins."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -74,6 +97,7 @@ async def serve(wiring: Wiring, *, only: Part = "all") -> None:
     logger.info("node_started", bureau=wiring.settings.bureau, pid=os.getpid(), parts=only)
     stopped = asyncio.create_task(stopping.wait())
     await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    ending()
     stopped.cancel()
     if ringing is not None:
         ringing.cancel()

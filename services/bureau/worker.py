@@ -103,6 +103,8 @@ class Worker:
                     raise
                 health.failed(name, RuntimeError("cancelled from inside"))
             except Exception as error:
+                if (task := asyncio.current_task()) is None or task.cancelling():
+                    return  # told to end, and the clean-up failed: a database that is away must not keep the node running
                 health.failed(name, error)
                 self._wiring.metrics.loop_restarts.labels(name).inc()
                 logger.warning("loop_failed", loop=name, error=f"{type(error).__name__}: {error}")

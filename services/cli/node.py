@@ -10,6 +10,7 @@ import typer
 
 from services.bureau.process import Part
 from services.cli.common import Bureau
+from services.harness.nodes import pid_file
 from services.harness.run_folder import read_settings
 from shared.identifiers.texts import N_
 
@@ -30,6 +31,7 @@ def run(
 ) -> None:
     if folder is not None:
         told = read_settings(folder, bureau)
+        pid_file(folder, bureau).write_text(str(os.getpid()))  # so that the run's end is this node's end, too
         # Settings are read from the environment and nowhere else: the node begins anew with them.
         command = [sys.executable, "-m", "services.cli", "node", bureau, "--only", only]
         os.execve(sys.executable, command, os.environ | told)  # noqa: S606  # our own program, no shell

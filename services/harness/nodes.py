@@ -64,7 +64,7 @@ class NodeProcess:
 
     @property
     def pid_file(self) -> Path:
-        return self.log.with_suffix(".pid")
+        return pid_file(self.log.parent, self.bureau)
 
     def start(self) -> None:
         with self.log.open("ab") as log:
@@ -104,7 +104,7 @@ class NodeProcess:
         self.process = None
 
     def kill_leftover(self) -> None:
-        """Kill the node that an earlier harness, itself killed, has left."""
+        """Kill the node that an earlier harness, itself killed, has left, or that somebody has started again by hand."""
         ServerProcess(self.bureau, log=self.log, pid_file=self.pid_file).kill_leftover(NODE_PROGRAM)
 
     def wait_ready(self) -> None:
@@ -170,6 +170,11 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def pid_file(folder: Path, bureau: str) -> Path:
+    """Where a run folder notes the process of a node."""
+    return folder / f"{bureau}.pid"
 
 
 def tail_of(log: Path) -> str:

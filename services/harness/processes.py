@@ -220,6 +220,7 @@ class Federation:
             node.terminate()
         for node in self.nodes.values():
             node.stop()
+            node.kill_leftover()  # one that was started again by hand
         if self.kafka is not None:
             self.kafka.stop()
         stop_all(list(self.postgres.values()))

@@ -116,8 +116,13 @@ class Database:
         """
         task = asyncio.create_task(self._run_again(unit, name, actor))
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._ended)
         return await asyncio.shield(task)
+
+    def _ended(self, task: asyncio.Task[object]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at: a caller that went away does not hear of it, and asyncio would complain
 
     async def _run_again(self, unit: Callable[[Session], Awaitable[T]], name: str, actor: Actor) -> T:
         pause = FIRST_PAUSE_SECONDS

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -121,6 +122,7 @@ class Clerk:
         self.clocks_agree = True  # so that times of different bureaus may be compared
         self._officers = dict(read_officers())
         self._sponsors: dict[str, tuple[Person, str]] = {}
+        self._tokens: dict[tuple[str, str, timedelta], str] = {}
 
     # ---- the register ---------------------------------------------------------------------------------------------------
 
@@ -162,10 +164,17 @@ class Clerk:
         self, bureau: str, officer: str, method: str, path: str, body: Any = None, *, key: str | None = None, **headers: str
     ) -> httpx.Response:
         node = self.network.nodes[bureau]
-        named = {"Authorization": f"Bearer {await node.token(officer)}"} | headers
+        named = {"Authorization": f"Bearer {await self._token(bureau, officer)}"} | headers
         if key is not None:
             named["Idempotency-Key"] = key
         return await node.web.request(method, path, json=body, headers=named)
+
+    async def _token(self, bureau: str, officer: str) -> str:
+        """A fresh access token whenever the machine's clock has been moved: they live for minutes."""
+        key = bureau, officer, self.network.machine[bureau].offset
+        if key not in self._tokens:
+            self._tokens[key] = await self.network.nodes[bureau].token(officer)
+        return self._tokens[key]
 
     async def call(self, bureau: str, officer: str, path: str, body: Any, *, expect: int, key: str | None = None) -> Any:
         """One act, under an idempotency key (a fresh one when None); the answer's JSON. Checks the gauge."""

@@ -1,11 +1,8 @@
 """What the receiving end makes of messages it cannot use: unknown keys and versions, poison, contradictions, clocks."""
 
 import json
-import shutil
 import time
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,7 +11,7 @@ from sqlalchemy import select
 from uuid_utils.compat import uuid7
 
 from services.bureau.worker import sweep_once
-from services.harness.network import BUREAUS, Network, SkewedClock
+from services.harness.network import BUREAUS, SkewedClock
 from shared.audit import audit
 from shared.contract import registry
 from shared.contract.codes import Standing, VoidReason
@@ -27,10 +24,9 @@ from shared.envelope.keys import Kid, read_kek
 from shared.messaging.dead_letters import retry_waiting
 from shared.messaging.tables import dead_letter, outbox, owed, receipt
 from shared.peers import PeerDown
-from tests.conftest import Ground
 from tests.federation.asking import COUNTER
 from tests.federation.clerk import Clerk
-from tests.federation.gauge import ONE_OF_EACH, check_cut, effects_of_messages
+from tests.federation.gauge import ONE_OF_EACH, effects_of_messages
 
 
 async def letters(clerk: Clerk, bureau: str) -> list[str]:
@@ -44,27 +40,6 @@ async def outcomes(clerk: Clerk, bureau: str, outcome: str) -> list[Any]:
 
 
 # ---- keys ---------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-async def own_keys(ground: Ground, tmp_path: Path) -> AsyncIterator[Clerk]:
-    """A federation whose keys belong to this test alone: it may rotate them."""
-    keys = tmp_path / "keys"
-    shutil.copytree(ground.keys, keys)
-    names = {bureau: f"test_keys_{bureau}" for bureau in BUREAUS}
-    for bureau, name in names.items():
-        ground.postgres.clone_database(f"template_{bureau}", name, bureau=bureau)
-    network = Network(tmp_path, keys, ground.postgres, names)
-    network.clock.at = datetime.fromisoformat("2021-03-01T10:00:00+08:00")
-    await network.start()
-    made = Clerk(network)
-    yield made
-    await made.watch.check()
-    await check_cut(network)
-    await made.watch.close()
-    await network.stop()
-    for name in names.values():
-        ground.postgres.drop_database(name)
 
 
 async def rotate(clerk: Clerk, bureau: str) -> bytes:

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import httpx2 as httpx
+import pytest
 from sqlalchemy import Select, text
 from uuid_utils.compat import uuid7
 
@@ -21,6 +22,7 @@ from shared.contract.questions import Answer, Asked, Asker, Question
 from shared.contract.registry import decode, decode_answer, encode, encode_question, schema_of
 from shared.database import CHINA, Session
 from shared.envelope import Place, Ring, TrustList, open_envelope, seal, transport_headers
+from shared.messaging import Handler
 from shared.messaging.bus import Delivered, Record
 from shared.messaging.record import place_of
 from tests.node.peers import PeerStandIn
@@ -221,6 +223,10 @@ class Bureau:
         """As the consumer does: a batch from the bus."""
         batch = [Delivered(record, 0, next(self._offsets)) for record in records]
         await self.wiring.receiver.receive(batch)
+
+    def handle(self, patch: pytest.MonkeyPatch, kind: type[Message], handler: Handler) -> None:
+        """Let `handler` take the messages of a kind until the test ends."""
+        patch.setitem(cast("dict[type[Message], Handler]", self.wiring.receiver._handlers), kind, handler)
 
     async def told(self, message: Message, *, by: str, event_id: UUID | None = None) -> None:
         await self.deliver(self.sealed(message, by=by, event_id=event_id))

@@ -1,12 +1,14 @@
 """One bureau at a time: real PostgreSQL, real keys, no loops; what it says is read from its outbox with the recipient's keys."""
 
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from services.bureau.settings import Settings
 from services.bureau.stations import acts as stations
@@ -85,10 +87,16 @@ async def _take_lists(session: Session) -> None:
         )
 
 
-@pytest.fixture(scope="session", autouse=True)
-def quiet_logs() -> None:
-    """As a node's process has them, and only what is wrong: a failing test is read without pages of local variables."""
+@pytest.fixture(scope="module", autouse=True)
+def quiet_logs() -> Iterator[None]:
+    """Logs as a node's process has them, and only what is wrong; afterwards as they were, for the rings that come next."""
+    root, before = logging.getLogger(), structlog.get_config()
+    handlers, level = root.handlers[:], root.level
     configure_logs("error")
+    yield
+    structlog.configure(**before)
+    root.handlers = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Literal
 
 from services.bureau.population import acts as population
 from services.bureau.population.acts import NewHousehold
@@ -24,7 +25,7 @@ class Person:
     name: str
 
     @property
-    def sex(self) -> str:
+    def sex(self) -> Literal["1", "2"]:
         return "1" if int(self.citizen_id_no[16]) % 2 else "2"
 
     @property
@@ -33,11 +34,10 @@ class Person:
         return date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
 
     def record(self) -> ResidentRecord:
-        sex = "1" if self.sex == "1" else "2"
         return ResidentRecord(
             citizen_id_no=self.citizen_id_no,
             name=self.name,
-            sex=sex,
+            sex=self.sex,
             ethnicity_code="01",
             born_on=self.born_on,
             religion="演示信仰",

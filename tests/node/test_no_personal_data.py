@@ -94,7 +94,7 @@ async def trouble(shanghai: Bureau, zhejiang: Bureau, monkeypatch: pytest.Monkey
     async def broken(session: Any, message: Any, received: Any) -> None:
         raise RuntimeError(f"{CANARY.citizen_id_no} telephone {PHONE}")
 
-    monkeypatch.setitem(zhejiang.wiring.receiver._handlers, PermitIssued, broken)  # type: ignore[arg-type]
+    zhejiang.handle(monkeypatch, PermitIssued, broken)
     await zhejiang.told(permit_for(CANARY), by="shanghai")
     await shanghai.rewire(posts_of=_breaking)
     answer = await shanghai.ask(COUNTER, "GET", CASES)
@@ -144,7 +144,7 @@ async def test_a_failed_handler_leaves_no_person_in_the_rows_that_remember_it(
     async def broken(session: Any, message: Any, received: Any) -> None:
         raise RuntimeError(f"{CANARY.citizen_id_no} telephone {PHONE}")
 
-    monkeypatch.setitem(zhejiang.wiring.receiver._handlers, PermitIssued, broken)  # type: ignore[arg-type]
+    zhejiang.handle(monkeypatch, PermitIssued, broken)
     await zhejiang.told(permit_for(CANARY), by="shanghai")
     assert (await zhejiang.one("SELECT last_error FROM receipt")).last_error
     assert await in_clear(zhejiang) == {}

@@ -107,6 +107,11 @@ class Stage:
         assert process is not None
         return psutil.Process(process.pid)
 
+    def server_processes(self, bureau: str) -> list[psutil.Process]:
+        """The bureau's PostgreSQL with all that serve a connection: frozen together it is a host that hangs."""
+        postmaster = psutil.Process(self.federation.postgres[bureau].pid)
+        return [postmaster, *postmaster.children(recursive=True)]
+
     async def stop_nodes(self) -> None:
         for node in self.nodes.values():
             node.terminate()
@@ -115,9 +120,11 @@ class Stage:
 
     async def heal(self) -> None:
         """Whatever a test has left dead or frozen runs again."""
-        for server in self.federation.postgres.values():
+        for bureau, server in self.federation.postgres.items():
             if not server.pid:
                 await asyncio.to_thread(server.restart)
+            for process in self.server_processes(bureau):
+                process.resume()
         if not self.kafka.pid:
             await asyncio.to_thread(self.kafka.restart)
         for bureau, node in self.nodes.items():
@@ -155,7 +162,8 @@ class Stage:
         assert not self._watching.done()
         assert self.reading.samples > 0
         assert (self.reading.none, self.reading.many) == ({}, {})
-        assert list(self.complaints()) == []
+        complaints = list(self.complaints())
+        assert complaints == []
 
     def complaints(self) -> Iterator[str]:
         """What the nodes have logged as errors of their own; aiokafka calls every lost connection one."""

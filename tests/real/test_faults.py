@@ -175,6 +175,24 @@ async def test_a_node_that_is_asked_to_end_under_load_ends_in_time_and_loses_not
     await stage.verify(transfers)
 
 
+async def test_a_node_whose_database_hangs_says_so_and_ends_in_time_when_asked(whole: Stage, measured: Measured) -> None:
+    stage, transfer = whole, await whole.begin("zhejiang", "shanghai")
+    hanging = stage.server_processes("zhejiang")
+    for process in hanging:
+        process.suspend()
+    assert (await stage.officers.health("zhejiang"))["parts"]["database"]["status"] == "failing"
+    await transfer.approve()
+    stage.nodes["zhejiang"].terminate()
+    measured(
+        "SIGTERM while the database hangs", await until(lambda: stage.nodes["zhejiang"].ended is not None, seconds=STOP_SECONDS)
+    )
+    for process in hanging:
+        process.resume()
+    stage.nodes["zhejiang"].start()
+    await transfer.run("approved")
+    await stage.verify([transfer])
+
+
 async def test_a_frozen_node_is_expelled_and_joins_again_when_it_wakes(whole: Stage, measured: Measured) -> None:
     stage, transfers = whole, await begin_all(whole, [("zhejiang", "shanghai"), ("shanghai", "zhejiang")])
     async with asyncio.TaskGroup() as group:
@@ -186,6 +204,7 @@ async def test_a_frozen_node_is_expelled_and_joins_again_when_it_wakes(whole: St
             return await group_members(stage.servers, "zhejiang") == 0
 
         measured("frozen node: expelled from its group", await until(is_expelled))
+        assert not running.done()
         stage.process("zhejiang").resume()
         woken = time.monotonic()
         await running

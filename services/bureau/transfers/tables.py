@@ -84,6 +84,8 @@ class Application(Stored):
     category: Category
     reason_code: str
     reason_text: str = ""
+    applied_on: date | None = None
+    """Date on the paper form."""
     applicant_phone: str | None = None
     sponsor_name: str | None = None
     sponsor_id_no: str | None = None

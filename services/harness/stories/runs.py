@@ -18,18 +18,21 @@ def run_story(script: Script, teller: StoryTeller, *, stack: Stack, existing: Ex
     run = RunFolder.temporary()
     federation = Federation(run.path, stack=stack, existing=existing)
     with Interrupts() as interrupts:
-        keep = True
+        keep_logs = True
         try:
             federation.set_business_clock(script.parts[0].step.at)
             federation.start(teller.say)
             done = asyncio.run(play_on(federation, script, teller))
-            keep = done.failure is not None
+            keep_logs = done.failure is not None
             return done
+        except KeyboardInterrupt:
+            keep_logs = False
+            raise
         finally:
             interrupts.hold()
             federation.stop()
             federation.drop_databases()
-            if keep:
+            if keep_logs:
                 teller.say(N_("the logs stay in {folder} until the next story begins"), folder=str(run.path))
                 run.release()
             else:

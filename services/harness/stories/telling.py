@@ -85,7 +85,7 @@ class StoryTeller(Teller):
     def measured(self, reading: Reading) -> None:
         """What the gauge has seen in all."""
         message = N_(
-            "gauge: {samples} instants, and {residents} registrations in the end: answered for by nobody {none}, by several {many}"
+            "gauge: {samples} instants, {residents} registrations in the end: answered for by nobody {none}, by several {many}"
         )
         self.holds(message, samples=reading.samples, residents=reading.residents, **reading.counts())
 

@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from services.bureau.wiring import Overrides
 from shared.database import Database, Session
 from tests.node.bureau import Bureau
-from tests.node.transfers.cases import CASES, COUNTER, OFFICE, application, reviewed
+from tests.node.transfers.cases import CASES, COUNTER, OFFICE, application, permit_for, reviewed
 
 KEY = "commit-1"
 ACTS = {"transfers.open", "transfers.approve"}
@@ -104,8 +104,6 @@ async def test_a_message_that_does_not_commit_has_not_happened_and_comes_again(o
             if self.on and name.startswith("receive"):
                 raise RuntimeError("the test lets this commit fail")
             await super().commit(session, name)
-
-    from tests.node.transfers.cases import permit_for
 
     zhejiang: Bureau = await open_bureau("zhejiang", Overrides(database_class=Failing))
     record = zhejiang.sealed(permit_for(), by="shanghai")

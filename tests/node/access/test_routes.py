@@ -33,7 +33,7 @@ def declared(app: FastAPI) -> dict[tuple[str, str], Act | Public | None]:
             continue
         dependant = getattr(context.route, "dependant", None)
         for method in sorted((getattr(context, "methods", None) or {"MOUNT"}) - {"HEAD"}):
-            found[method, context.path] = None if dependant is None else declared_action(context.dependant)
+            found[method, str(context.path)] = None if dependant is None else declared_action(context.dependant)
     return found
 
 
@@ -56,7 +56,8 @@ def test_every_route_of_the_peer_door_says_who_authenticates(quiet_shanghai: Bur
 
 def test_every_route_of_the_development_login_is_declared(quiet_shanghai: Bureau) -> None:
     app = build_web(quiet_shanghai.wiring)
-    (mounted,) = [route.app for route in app.routes if getattr(route, "path", "") == "/dev"]
+    (mounted,) = [getattr(route, "app", None) for route in app.routes if getattr(route, "path", "") == "/dev"]
+    assert isinstance(mounted, FastAPI)
     found = declared(mounted)
     assert {f"/dev{path}" for _, path in found} == DEVELOPMENT
     assert all(isinstance(said, Public) for said in found.values())

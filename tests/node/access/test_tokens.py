@@ -104,7 +104,7 @@ async def test_a_foreign_key_signs_nothing(quiet_shanghai: Bureau) -> None:
 
 
 @pytest.mark.parametrize("header", [{"typ": "JWT"}, {"typ": "id+jwt"}])
-async def test_another_type_of_token_is_no_access_token(quiet_shanghai: Bureau, header: dict[str, str]) -> None:
+async def test_another_type_of_token_is_no_access_token(quiet_shanghai: Bureau, header: dict[str, Any]) -> None:
     token = signed(quiet_shanghai, await claims_of(quiet_shanghai, COUNTER), **header)
     assert refused_as(await ask(quiet_shanghai, f"Bearer {token}"), "malformed")
 

@@ -152,7 +152,7 @@ async def test_a_handler_that_fails_is_tried_again_and_at_last_given_to_a_person
             raise RuntimeError("the test's handler fails")
         await genuine(session, message, received)
 
-    monkeypatch.setitem(zhejiang.wiring.receiver._handlers, PermitIssued, handler)  # type: ignore[arg-type]
+    zhejiang.handle(monkeypatch, PermitIssued, handler)
     permit = permit_for()
     await zhejiang.told(permit, by="shanghai")
     wiring = zhejiang.wiring

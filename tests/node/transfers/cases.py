@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -246,14 +246,13 @@ def permit_for(
 
 
 def _permit_member(place: int, one: Person) -> PermitMember:
-    sex: Literal["1", "2"] = "1" if one.sex == "1" else "2"
     relation = "01" if place == 1 else CHILD
     return PermitMember(
         place=place,
         relation_to_applicant_code=relation,
         citizen_id_no=one.citizen_id_no,
         name=one.name,
-        sex=sex,
+        sex=one.sex,
         born_on=one.born_on,
     )
 

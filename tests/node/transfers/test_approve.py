@@ -1,11 +1,12 @@
 """准予迁入 by the branch's population office: the permit is issued, and leaves in the same transaction."""
 
-from datetime import date
+from datetime import date, timedelta
 from uuid import UUID
 
 from shared.contract.messages import PermitIssued
+from shared.messaging import ask_due_now
 from tests.node.bureau import Bureau, faults
-from tests.node.people import LVXIANG, WANG, ZHAPU, ZHOU_SON
+from tests.node.people import LVXIANG, WANG, ZHAPU, ZHOU_SON, mover
 from tests.node.transfers.cases import COUNTER, OFFICE, application, at_destination, reviewed
 from tests.node.transfers.traces import asks_after, assert_audited, owed_as, receipts, stored_case
 
@@ -71,9 +72,7 @@ async def test_over_a_holiday_the_working_day_is_the_next_one(shanghai: Bureau) 
 async def test_the_timer_says_the_same_permit_again_as_a_new_message(shanghai: Bureau) -> None:
     case, permit = await approve(shanghai)
     first = (await shanghai.sent())[-1]
-    shanghai.machine.offset += shanghai.machine.offset.__class__(seconds=61)
-    from shared.messaging import ask_due_now
-
+    shanghai.machine.offset += timedelta(seconds=61)
     assert await ask_due_now(shanghai.wiring.bus_database, shanghai.wiring.asks) == 1
     again = await shanghai.news()
     assert [one.message for one in again] == [permit]
@@ -84,8 +83,6 @@ async def test_the_timer_says_the_same_permit_again_as_a_new_message(shanghai: B
 async def test_two_permits_have_two_numbers(shanghai: Bureau) -> None:
     _, first = await approve(shanghai)
     shanghai.on(2020, 11, 20)
-    from tests.node.people import mover
-
     case = await reviewed(shanghai, application(mover(1)))
     await shanghai.done(OFFICE, case, "approve", {})
     assert (await shanghai.said(PermitIssued, to="zhejiang")).permit.permit_no != first.permit.permit_no

@@ -54,6 +54,8 @@ async def test_a_reissue_that_was_asked_for_is_asked_for_again(shanghai: Bureau)
 async def test_an_operator_may_press_it_for_any_case(shanghai: Bureau) -> None:
     case, _ = await approved(shanghai)
     assert await shanghai.done(OPERATOR, case, "ask-again") == {"asked": ["certificate"]}
+    (row,) = await shanghai.audit("transfers.ask again")
+    assert (row.actor, row.role, row.purpose) == (OPERATOR, "operator", "operations")
 
 
 @pytest.mark.parametrize("state", ["DRAFT", "UNDER_REVIEW", "CERTIFIED", "HERE", "VOID", "REFUSED"])

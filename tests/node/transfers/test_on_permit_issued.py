@@ -1,5 +1,6 @@
 """D -> O: a permit for our residents."""
 
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -62,7 +63,11 @@ async def test_said_again_it_changes_nothing_and_is_not_answered(zhejiang: Burea
 
 
 async def test_a_closed_station_leads_to_its_successor(shanghai: Bureau) -> None:
-    home = {"origin_division_code": "310116", "destination_division_code": "330482", "destination_station_code": ZHAPU}
+    home: dict[str, Any] = {
+        "origin_division_code": "310116",
+        "destination_division_code": "330482",
+        "destination_station_code": ZHAPU,
+    }
     permit = permit_for(LI, origin_station_code="310116930000", **home)  # closed on 2019-12-31
     await shanghai.told(permit, by="zhejiang")
     assert (await stored_case(shanghai, permit.case)).station_code == LVXIANG
@@ -86,7 +91,7 @@ async def test_without_a_station_of_ours_it_is_returned_at_once(zhejiang: Bureau
         {"destination_division_code": "330482"},  # from Zhejiang to Zhejiang
     ],
 )
-async def test_a_permit_not_between_its_sender_and_us_is_refused_and_audited(zhejiang: Bureau, wrong: dict[str, str]) -> None:
+async def test_a_permit_not_between_its_sender_and_us_is_refused_and_audited(zhejiang: Bureau, wrong: dict[str, Any]) -> None:
     permit = permit_for(**wrong)
     await zhejiang.told(permit, by="shanghai")
     assert await zhejiang.rows("SELECT * FROM transfer_case") == []

@@ -42,6 +42,13 @@ async def test_an_application_becomes_a_draft_and_nothing_leaves(shanghai: Burea
     await assert_audited(shanghai, "open", case["case"], by=COUNTER, members={}, peer="zhejiang")
 
 
+async def test_the_date_on_the_paper_form_is_kept(shanghai: Bureau) -> None:
+    dated = await shanghai.ask(COUNTER, "POST", CASES, application(applied_on="2020-11-18"))
+    assert dated.json()["application"]["applied_on"] == "2020-11-18"
+    undated = await shanghai.ask(COUNTER, "POST", CASES, application(ZHOU))
+    assert undated.json()["application"]["applied_on"] == "2020-11-20"
+
+
 async def test_the_query_code_is_shown_once_and_kept_only_as_an_index(shanghai: Bureau) -> None:
     answer = await shanghai.ask(COUNTER, "POST", CASES, application())
     code, case = answer.json()["query_code"], answer.json()["case"]
@@ -95,6 +102,8 @@ WRONG = [
     (changed("origin.station_code", "330482000000"), "origin.station_code", "not_a_station", "GA/T 380"),
     (changed("destination.division_code", "310117"), "destination.division_code", "other_station", "户口登记条例"),
     (changed("destination.division_code", "310199"), "destination.division_code", "unknown_division", "GB/T 2260"),
+    (changed("destination.household_no", "999999999"), "destination.household_no", "unknown_household", "户口登记条例"),
+    (changed("applicant.relation_to_head_code", "02"), "applicant.relation_to_head_code", "second_head", "户口登记条例"),
     (changed("applied_on", "2020-11-21"), "applied_on", "future", "长三角"),
     (changed("applied_on", "2020-02-30"), "applied_on", "date_from_datetime_parsing", "JSON Schema"),
     (changed("notice_signed", False), "notice_signed", "notice", "长三角"),
@@ -119,6 +128,18 @@ async def test_what_is_wrong_is_named_by_field_rule_and_source(
     named = next(fault for fault in answer.json()["errors"] if (fault["field"], fault["rule"]) == (field, rule))
     assert source in named["source"]
     assert await quiet_shanghai.fingerprint() == before
+
+
+async def test_a_new_household_gets_one_head(quiet_shanghai: Bureau) -> None:
+    home = {"division_code": "310116", "address": "吕巷镇演示路9号"}
+    form = changed("applicant.relation_to_head_code", "02", application(WANG, ZHOU_SON, ADULT_SON, destination=home))
+    for member in form["members"]:
+        del member["relation_to_head_code"]  # what is left out is assumed to be the head
+    answer = await quiet_shanghai.ask(COUNTER, "POST", CASES, form)
+    assert faults(answer) == [
+        ("members.0.relation_to_head_code", "second_head"),
+        ("members.1.relation_to_head_code", "second_head"),
+    ]
 
 
 async def test_everything_that_is_wrong_is_told_at_once(quiet_shanghai: Bureau) -> None:
@@ -218,7 +239,10 @@ async def test_an_unknown_previous_case_is_not_found(quiet_shanghai: Bureau) -> 
 
 
 async def test_stations_of_the_region_are_told_apart(quiet_shanghai: Bureau) -> None:
-    form = application(HEFEI, origin={"division_code": "330482", "address": "演示路1号", "station_code": XINDAI})
+    home = {"division_code": "310116", "address": "吕巷镇演示路9号"}
+    form = application(
+        HEFEI, destination=home, origin={"division_code": "330482", "address": "演示路1号", "station_code": XINDAI}
+    )
     answer = await quiet_shanghai.ask("D31013", "POST", CASES, form)  # a counter of another district
     assert faults(answer) == [("destination.division_code", "other_station")]
     assert ZHAPU not in answer.text

@@ -69,7 +69,7 @@ async def test_into_a_dissolved_household_nobody_is_restored(zhejiang: Bureau) -
     case = await dissolved(zhejiang)
     before = await zhejiang.fingerprint()
     answer = await zhejiang.act(O_VERIFIER, case, "restore", REASON)
-    assert (answer.status_code, faults(answer)) == (409, [("placement", "dissolved")])
+    assert (answer.status_code, faults(answer)) == (409, [("household_no", "dissolved")])
     assert await zhejiang.fingerprint() == before
 
 
@@ -91,7 +91,7 @@ async def test_the_officer_names_another_household_of_the_station(zhejiang: Bure
     ("body", "status", "field", "rule"),
     [
         (REASON | {"household_no": "900000099"}, 422, "household_no", "unknown_household"),
-        (REASON | {"household_no": "000000002"}, 409, "placement.relation_code", "second_head"),  # the Zhous have a head
+        (REASON | {"household_no": "000000002"}, 409, "relation_to_head_code", "second_head"),  # the Zhous have a head
         (REASON | {"household_no": "a\x00b"}, 422, "household_no", "control_character"),
         ({"reason": ""}, 422, "reason", "string_too_short"),
         ({}, 422, "reason", "missing"),

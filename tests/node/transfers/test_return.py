@@ -86,6 +86,7 @@ async def test_it_may_be_said_where_the_person_is_heading(zhejiang: Bureau) -> N
         ({"code": "R11"}, "code", "enum"),
         ({}, "code", "missing"),
         ({"code": "R06", "heading_to": "Mars!"}, "heading_to", "string_pattern_mismatch"),
+        ({"code": "R06", "heading_to": "fujian"}, "heading_to", "unknown_bureau"),
         ({"code": "R06", "reason_text": "x" * 501}, "reason_text", "string_too_long"),
     ],
 )

@@ -11,7 +11,7 @@ from shared.contract.records import PlaceEpoch
 from shared.database import CHINA
 from tests.node.bureau import Bureau, faults
 from tests.node.people import WANG, ZHOU_SON
-from tests.node.transfers.cases import COUNTER, SIGN_ALL, application, certified, closed, talent
+from tests.node.transfers.cases import COUNTER, SIGN_ALL, application, certificate_for, certified, closed, talent
 from tests.node.transfers.traces import asks_after, assert_audited, owed_as, receipts, stored_case
 
 
@@ -65,8 +65,6 @@ async def test_a_talent_gets_a_household_of_her_own(shanghai: Bureau) -> None:
     for act in ("accept", "submit"):
         await shanghai.done(COUNTER, case, act)
     await shanghai.done("D31004", case, "approve-talent", {"hrss_approval_no": "沪人社〔2021〕0042号"})
-    from tests.node.transfers.cases import certificate_for
-
     (permit,) = await shanghai.news()
     await shanghai.told(certificate_for(permit.message), by="zhejiang")
     await shanghai.done(COUNTER, case, "settle", SIGN_ALL | {"late_reason": "演示"})
@@ -132,20 +130,13 @@ async def test_what_is_wrong_is_named(shanghai: Bureau, body: dict[str, Any], fi
     assert await shanghai.fingerprint() == before
 
 
-async def test_a_household_has_one_head(shanghai: Bureau) -> None:
-    form = application()
-    form["applicant"]["relation_to_head_code"] = "02"
+async def test_into_a_household_with_a_head_nobody_enters_as_its_head(shanghai: Bureau) -> None:
+    form = application(destination={"division_code": "310116", "address": "吕巷镇演示路9号"})
+    form["applicant"]["relation_to_head_code"] = "02"  # of the new household that was applied for
     case = await at_the_counter(shanghai, form)
-    answer = await shanghai.act(COUNTER, case, "settle", SIGN_ALL)  # into the sponsor's household, which has one
-    assert (answer.status_code, faults(answer)) == (422, [("relation_to_head_code", "second_head")])
-    both = application(WANG, ZHOU_SON, destination={"division_code": "310116", "address": "吕巷镇演示路9号"})
-    both["applicant"]["relation_to_head_code"] = both["members"][0]["relation_to_head_code"] = "02"
-    await shanghai.done(COUNTER, case, "void", {"reason_code": "INVALID"})
-    await shanghai.news()
-    shanghai.on(2020, 11, 20)
-    case = await at_the_counter(shanghai, both)
-    answer = await shanghai.act(COUNTER, case, "settle", {"signed": [1, 2]})
-    assert (answer.status_code, faults(answer)) == (422, [("signed", "heads")])
+    answer = await shanghai.act(COUNTER, case, "settle", SIGN_ALL | {"household_no": "000000001"})
+    assert (answer.status_code, faults(answer)) == (422, [("household_no", "second_head")])
+    await shanghai.done(COUNTER, case, "settle", SIGN_ALL)
 
 
 async def test_after_the_certificates_thirty_days_a_reason_is_needed(shanghai: Bureau) -> None:

@@ -13,7 +13,7 @@ import pytest
 from services.bureau.population.acts import importing
 from services.bureau.population.acts.importing import ImportReport, import_register
 from services.bureau.population.rules.importing import COLUMNS
-from shared.database import NodeContext, Vault
+from shared.database import Actor, NodeContext, Vault
 
 Line = Callable[..., dict[str, str]]
 NOW = datetime(2020, 12, 28, 2, tzinfo=UTC)
@@ -42,7 +42,7 @@ class FakeDatabase:
     async def run(self, unit: Callable[[Any], Awaitable[Any]], **_: Any) -> Any:
         return await unit(self)
 
-    actor = SimpleNamespace(kind="node", name="import", role="", station="")
+    actor = Actor("node", "import")
 
     async def execute(self, statement: Any, values: Any = None) -> Any:
         if statement is importing.KNOWN_PERSONS:

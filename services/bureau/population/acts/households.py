@@ -155,12 +155,12 @@ async def confirm_restoration(session: Session, resident_id: UUID, *, placement:
     target = await get_household(session, placement.household_id if placement else member.household_id, lock=True)
     if target.dissolved_on is not None:
         message = N_("the household was dissolved on {on}: name another one")
-        raise HouseholdRefused("dissolved", message, field="placement", on=target.dissolved_on.isoformat())
+        raise HouseholdRefused("dissolved", message, field="household_no", on=target.dissolved_on.isoformat())
     others = [one for one in await members_of_household(session, target.id) if one.id != resident_id]
     relation = placement.relation_code if placement else member.relation_code
     has_head = any(one.id == target.head_resident_id for one in others)
     if has_head and relation == HEAD_RELATION:
-        raise HouseholdRefused("second_head", N_("the household has a head already"), field="placement.relation_code")
+        raise HouseholdRefused("second_head", N_("the household has a head already"), field="relation_to_head_code")
     await _place(
         session,
         replace(member, restoration_due=False),

@@ -137,6 +137,8 @@ async def _knowledge(session: Session, officer: Officer, form: ApplicationForm) 
             open_cases[person.citizen_id_no] = (running.apply_no, running.counterpart, since.isoformat())
     sponsor = None if form.sponsor is None else await population.find_resident(session, form.sponsor.citizen_id_no)
     directory = [] if origin_bureau is None else await stations.stations_of(session, origin_bureau)
+    number = form.destination.household_no
+    home = None if number is None else await population.household_by_no(session, officer.post.station_code, number)
     return Knowledge(
         bureau=node.bureau,
         station_division=officer.post.division_code,
@@ -146,6 +148,8 @@ async def _knowledge(session: Session, officer: Officer, form: ApplicationForm) 
         directory_known=bool(directory),
         registered_here=frozenset(registered),
         sponsor_registered=sponsor is not None and sponsor.is_present,
+        household_known=home is not None and home.dissolved_on is None,
+        household_has_head=home is not None and home.head_resident_id is not None,
         open_cases=open_cases,
     )
 
@@ -163,6 +167,7 @@ async def _application(session: Session, officer: Officer, form: ApplicationForm
         category=form.category,
         reason_code=form.reason_code,
         reason_text=form.reason_text,
+        applied_on=form.applied_on or day,
         applicant_phone=form.applicant.phone,
         sponsor_name=None if form.sponsor is None else form.sponsor.name,
         sponsor_id_no=None if form.sponsor is None else form.sponsor.citizen_id_no,

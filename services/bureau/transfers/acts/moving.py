@@ -9,6 +9,7 @@ from datetime import datetime, time, timedelta
 
 from sqlalchemy import bindparam, select
 
+from services.bureau.access.rules import HOUSEHOLD_TRANSFER
 from services.bureau.population import acts as population
 from services.bureau.population.rules import ResidentRow, RowState
 from services.bureau.population.tables import RowKind as RegisterKind
@@ -196,7 +197,7 @@ async def _audit(session: Session, case: Case, on: str, changed: Sequence[Member
         action=f"transfers.{on}",
         object_kind="case",
         object_id=str(case.case_id),
-        purpose="household_transfer",
+        purpose=session.actor.purpose or HOUSEHOLD_TRANSFER,
         case=case.case_id,
         peer=case.counterpart,
         change={

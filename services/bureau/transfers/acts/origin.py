@@ -161,6 +161,9 @@ async def return_permit(session: Session, officer: Officer, case_id: UUID, form:
     if form.code not in OFFICERS_CHOICE and form.code not in {one.code for one in await findings(session, case)}:
         message = N_("the register shows nothing that {code} could mean")
         raise ApplicationRefused(fault("code", "no_finding", PROTOCOL, message, code=form.code.value))
+    if form.heading_to is not None and session.node.trust.current.bureau(form.heading_to) is None:
+        message = N_("{bureau} is no bureau of the federation")
+        raise ApplicationRefused(fault("heading_to", "unknown_bureau", PROTOCOL, message, bureau=form.heading_to))
     returned = Return(
         code=form.code, reason_text=form.reason_text, heading_to=form.heading_to, returned_on=session.node.business_today()
     )

@@ -81,8 +81,6 @@ async def _choose_household(session: Session, case: Case, form: SettlementForm) 
     number = form.household_no or home.household_no
     joining = [m for m in application.movers if m.place in form.signed and m.relation_to_head_code == HEAD_RELATION]
     if number is None:
-        if len(joining) > 1:
-            raise ApplicationRefused(fault("signed", "heads", REGULATIONS, N_("a household has one head")))
         made = NewHousehold(station_code=home.station_code, division_code=home.division_code, address=home.address)
         case.household_id = (await population.create_household(session, made)).id
         return
@@ -91,8 +89,8 @@ async def _choose_household(session: Session, case: Case, form: SettlementForm) 
         message = N_("this station has no household {number}")
         raise ApplicationRefused(fault("household_no", "unknown_household", REGULATIONS, message, number=number))
     if joining and found.head_resident_id is not None:
-        message = N_("the household has a head already: give another relation to the head")
-        raise ApplicationRefused(fault("relation_to_head_code", "second_head", REGULATIONS, message))
+        message = N_("the household has a head already: name another household")
+        raise ApplicationRefused(fault("household_no", "second_head", REGULATIONS, message))
     case.household_id = found.id
 
 

@@ -115,6 +115,8 @@ class Knowledge:
     directory_known: bool
     registered_here: frozenset[str]
     sponsor_registered: bool
+    household_known: bool  # the one that the form names, if it names one
+    household_has_head: bool
     open_cases: Mapping[str, tuple[str, str, str]]  # citizen id number -> (case number, the other bureau, since)
 
 
@@ -122,6 +124,7 @@ def faults_of(form: ApplicationForm, known: Knowledge) -> Iterator[Fault]:
     """Everything that is wrong with an application, not only the first thing."""
     yield from _faults_of_persons(form, known)
     yield from _faults_of_places(form, known)
+    yield from _faults_of_household(form, known)
     if form.applied_on is not None and form.applied_on > known.today:
         yield fault("applied_on", "future", POLICY, N_("{date} lies in the future"), date=form.applied_on.isoformat())
     if not form.notice_signed:
@@ -179,6 +182,19 @@ def _faults_of_places(form: ApplicationForm, known: Knowledge) -> Iterator[Fault
     if form.destination.division_code != known.station_division:
         message = N_("this station registers in division {code}")
         yield fault("destination.division_code", "other_station", REGULATIONS, message, code=known.station_division)
+
+
+def _faults_of_household(form: ApplicationForm, known: Knowledge) -> Iterator[Fault]:
+    """Seen now, and not first when the citizen stands at the counter to sign."""
+    number = form.destination.household_no
+    if number is not None and not known.household_known:
+        message = N_("this station has no household {number}")
+        yield fault("destination.household_no", "unknown_household", REGULATIONS, message, number=number)
+    people = [("applicant", form.applicant.relation_to_head_code)]
+    people += [(f"members.{i}", one.relation_to_head_code) for i, one in enumerate(form.members)]
+    heads = [field for field, relation in people if relation == HEAD]
+    for field in heads if known.household_has_head else heads[1:]:
+        yield fault(f"{field}.relation_to_head_code", "second_head", REGULATIONS, N_("a household has one head"))
 
 
 def require_open(rulebook: RuleBook, movement: Movement, day: date) -> DatedRule:
