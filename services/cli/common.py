@@ -23,6 +23,18 @@ def _known_bureau(bureau: str) -> str:
 
 
 Bureau = Annotated[str, typer.Argument(metavar="BUREAU", help=N_("shanghai, jiangsu, zhejiang or anhui"), callback=_known_bureau)]
+
+
+def postgres_address(url: str | None) -> str | None:
+    """An address of PostgreSQL as people and tools write it, in the form that ours read."""
+    if not url:
+        return None
+    scheme, found, rest = url.partition("://")
+    if not found or scheme.partition("+")[0] not in ("postgres", "postgresql"):
+        raise typer.BadParameter("postgresql://user:password@host:port/database")  # what was given may hold a password
+    return f"postgresql://{rest}"
+
+
 StackOption = Annotated[
     Stack,
     typer.Option("--stack", help=N_("embedded: PostgreSQL from pip and a bus file; kafka: Apache Kafka, needs Java and Maven")),
@@ -35,6 +47,7 @@ PostgresOption = Annotated[
     typer.Option(
         "--postgres-url",
         envvar="QUANYU_POSTGRES_URL",
+        callback=postgres_address,
         help=N_("use this PostgreSQL server instead of own ones: postgresql://… of a superuser"),
     ),
 ]
@@ -55,4 +68,4 @@ def language_of(context: typer.Context) -> Language:
 
 
 def existing(postgres_url: str | None, kafka_bootstrap: str | None) -> Existing:
-    return Existing(postgres_url or None, kafka_bootstrap or None)
+    return Existing(postgres_url, kafka_bootstrap or None)

@@ -1,5 +1,6 @@
 """The command `quanyu`, put together: its groups, its language, and what becomes of errors."""
 
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from services.harness.stories.telling import Teller
 from shared.database import DatabaseDown, OutcomeUnknown
 from shared.envelope import CeremonyError, EnvelopeError
 from shared.identifiers.texts import N_
+from shared.telemetry import configure_logs
 from shared.web.texts import Language, Texts
 
 LANGUAGE_OPTION: Final = "--lang"
@@ -38,6 +40,7 @@ def run(arguments: Sequence[str], language: Language | None) -> int:
     if language is None:
         print(f"{LANGUAGE_OPTION}: {', '.join(get_args(Language))}", file=sys.stderr)
         return WRONG_USE
+    configure_logs("critical", stream=_Silence())  # a person reads sentences; `quanyu node` sets up logs of its own
     command = build()
     speak(command, language)
     teller = Teller(language, sys.stderr)
@@ -57,6 +60,13 @@ def run(arguments: Sequence[str], language: Language | None) -> int:
     except KeyboardInterrupt:
         teller.say(N_("interrupted"))
     return FAILED
+
+
+class _Silence(io.StringIO):
+    """Where the logs of libraries go."""
+
+    def write(self, text: str, /) -> int:
+        return len(text)
 
 
 def build() -> Any:

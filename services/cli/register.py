@@ -2,6 +2,8 @@
 
 import asyncio
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -11,13 +13,14 @@ import typer
 from services.bureau.population.acts import ImportReport
 from services.bureau.population.rules.importing import LineFault
 from services.bureau.wiring import BUSINESS_CLOCK_FILE
-from services.cli.common import DEMO_FOLDER, WRONG_USE, Bureau, RunFolderOption, language_of
+from services.cli.common import DEMO_FOLDER, WRONG_USE, Bureau, RunFolderOption, language_of, postgres_address
 from services.harness.population import write_csv
 from services.harness.registers import Register, check_file, generate, import_file, population_of
 from services.harness.run_folder import read_settings
 from services.harness.stack import StackError
 from services.harness.stories.telling import Teller
-from shared.database import CHINA
+from shared.database import CHINA, DatabaseDown, OutcomeUnknown
+from shared.envelope import EnvelopeError
 from shared.identifiers.texts import N_
 from shared.web.problems import fault_body
 
@@ -38,6 +41,7 @@ DatabaseOption = Annotated[
     typer.Option(
         "--database-url",
         envvar="QUANYU_DATABASE_URL",
+        callback=postgres_address,
         help=N_("the bureau's database, postgresql+asyncpg://…; without it that of the run folder"),
     ),
 ]
@@ -77,7 +81,8 @@ def import_(
         N_("the file is right: {rows} residents in {households} households"), rows=checked.rows, households=checked.households
     )
     register = _register(bureau, folder, database_url, keys_folder)
-    report = asyncio.run(import_file(register, file, progress=progress))
+    with _sentences(register):
+        report = asyncio.run(import_file(register, file, progress=progress))
     progress.end()
     _tell_imported(report, bureau, teller)
 
@@ -100,7 +105,8 @@ def generate_(
         teller.say(N_("{count} residents are in {file}"), count=written, file=str(output))
         return
     register = _register(bureau, folder, database_url, keys_folder)
-    written = asyncio.run(generate(register, count=count, seed=seed, progress=progress))
+    with _sentences(register):
+        written = asyncio.run(generate(register, count=count, seed=seed, progress=progress))
     progress.end()
     teller.say(N_("{count} new residents are in the register of {bureau}"), count=written, bureau=bureau)
 
@@ -119,7 +125,7 @@ def _tell_faults(faults: list[LineFault], teller: Teller) -> None:
     for one in faults:
         teller.write(_line(one, teller))
     lines = len({one.line for one in faults})
-    teller.say(N_("{count} faults on {lines} lines: nothing was imported"), count=len(faults), lines=lines)
+    teller.say(N_("faults: {count}, on lines: {lines}; nothing was imported"), count=len(faults), lines=lines)
 
 
 def _line(one: LineFault, teller: Teller) -> str:
@@ -141,8 +147,21 @@ def _register(bureau: str, folder: Path, database_url: str | None, keys_folder: 
     return Register(bureau, _with_driver(database_url), keys_folder)
 
 
+@contextmanager
+def _sentences(register: Register) -> Iterator[None]:
+    """What a register that cannot be opened is told as."""
+    try:
+        yield
+    except (DatabaseDown, OutcomeUnknown) as error:
+        message = N_("the database of {bureau} does not answer ({error}); that of the demo runs while the demo does")
+        raise StackError(message, bureau=register.bureau, error=str(error)) from error
+    except EnvelopeError as error:
+        message = N_("the keys in {folder} do not open the register: {error}")
+        raise StackError(message, folder=str(register.keys_folder), error=str(error)) from error
+
+
 def _with_driver(url: str) -> str:
-    """`postgresql://` as everybody writes it is good enough."""
+    """For SQLAlchemy, which wants the driver's name in it."""
     return url.replace("postgresql://", "postgresql+asyncpg://", 1)
 
 

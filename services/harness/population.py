@@ -30,6 +30,7 @@ from shared.identifiers.bureau import province_of_bureau
 from shared.identifiers.citizen_id import check_digit
 from shared.identifiers.division import divisions_of, full_division_name
 
+SEED_NUMBERS = 900  # populations of different seeds get different household numbers; those from 900 are the stories'
 HOUSEHOLDS_AT_ONCE = 4_000  # about 10,000 residents, 8 MB of rows, under a second: one transaction each
 FIRST_HEAD_BORN_ON: Final = date(1940, 1, 1)
 HEAD_BIRTH_DAYS: Final = (date(1986, 1, 1) - FIRST_HEAD_BORN_ON).days
@@ -129,7 +130,7 @@ class Population:
         station = self._registering[number % len(self._registering)]
         line = HouseholdLine(
             station.code,
-            f"{number // len(self._registering) + 1:09d}",
+            f"{self.seed % SEED_NUMBERS:03d}{number // len(self._registering) + 1:06d}",
             HouseholdType.FAMILY,
             station.division_code,
             f"演示路{random.randrange(1, 1000)}号{random.randrange(1, 19)}{random.randrange(1, 9):02d}室",

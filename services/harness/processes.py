@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -234,9 +235,13 @@ class Federation:
         KafkaServer(self.folder / "kafka").stop_leftover()
 
     def drop_databases(self) -> None:
-        """On servers that were there before: what was created on them goes; own servers go with their folder."""
-        if not self.postgres and self.existing.postgres_url is not None:
-            external = _external(self.existing.postgres_url)
+        """On servers that were there before: what was created on them goes; own servers go with their folder.
+
+        A server that does not answer keeps them: the start of a run says so more clearly than its end."""
+        if self.postgres or self.existing.postgres_url is None:
+            return
+        external = _external(self.existing.postgres_url)
+        with suppress(StackError):
             for bureau in BUREAUS:
                 external.drop_database(f"quanyu_{self._tag}_{bureau}")
 

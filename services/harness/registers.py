@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import asyncpg
+
 from services.bureau.clocks import BusinessClock, MachineClock
 from services.bureau.population.acts import ImportReport, check_register_file, import_register
 from services.bureau.population.acts.importing import Progress, no_progress
@@ -14,9 +16,11 @@ from services.bureau.stations.rules import OwnPost, is_registration_station, rea
 from services.bureau.wiring import INCARNATION
 from services.harness.network import SERVICES
 from services.harness.population import Population, load
+from services.harness.stack import StackError
 from shared.contract.records import Station
 from shared.database import Clock, Database, NodeContext, Vault
 from shared.envelope import Keyring, TrustStore, load_vault_keys, read_kek
+from shared.identifiers.texts import N_
 
 POOL = 2  # an import uses one connection
 
@@ -92,10 +96,15 @@ async def import_file(
 
 
 async def generate(register: Register, *, count: int, seed: int, progress: Progress = no_progress) -> int:
-    """Fill the register with `count` synthetic residents; gives how many were new. Raises DatabaseDown, ValueError."""
+    """Fill the register with `count` synthetic residents; gives how many were new.
+
+    Raises DatabaseDown, ValueError (the province has not so many), StackError (some are there in other households)."""
     database = register.open()
     try:
         return await load(database, population_of(register.bureau, count=count, seed=seed), progress=progress)
+    except asyncpg.UniqueViolationError:
+        message = N_("some of these residents or households are in the register of {bureau} already: take another seed")
+        raise StackError(message, bureau=register.bureau) from None
     finally:
         await database.close()
 

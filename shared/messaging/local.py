@@ -23,9 +23,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from shared.messaging.bus import FETCH_LIMIT_RECORDS, BusDown, Delivered, Record, refuse_oversize
+from shared.messaging.datagrams import Datagrams
 
 RETENTION_S = 14 * 86_400.0  # as the topics on Kafka
 SWEEP_INTERVAL_S = 0.5  # how long a lost doorbell delays a reader
@@ -152,7 +153,7 @@ class LocalConsumer:
         self._topics = list(topics)
         self._log_id = ""
         self._next: dict[str, int] = {}
-        self._doorbell = _Doorbell()
+        self._doorbell = Datagrams()
         self._renew_at = 0.0
 
     async def join(self) -> None:
@@ -216,33 +217,6 @@ class LocalConsumer:
                 if size_bytes > FETCH_LIMIT_BYTES:
                     return delivered
         return delivered
-
-
-class _Doorbell(asyncio.DatagramProtocol):
-    def __init__(self) -> None:
-        self._rung = asyncio.Event()
-        self._transport: asyncio.BaseTransport | None = None
-        self.port = 0
-
-    async def bind(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", 0))
-        self.port = self._transport.get_extra_info("sockname")[1]
-
-    def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
-        self._rung.set()
-
-    def clear(self) -> None:
-        self._rung.clear()
-
-    async def wait(self, timeout_s: float) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._rung.wait(), timeout_s)
-
-    def close(self) -> int:
-        if self._transport is not None:
-            self._transport.close()
-        return self.port
 
 
 class _Keeper:

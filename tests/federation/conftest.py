@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker
 
 from services.harness.network import BUREAUS, Network
-from shared.database import CHINA
+from shared.database import CHINA, Database, NodeContext, Session, Vault
 from tests.conftest import STORY_BEGINS, Ground
 from tests.federation.clerk import Clerk
 from tests.federation.gauge import check_cut
@@ -25,6 +27,19 @@ FORGET_EVERYTHING = """
             EXECUTE format('DELETE FROM %I', one);
         END LOOP;
     END $$"""
+
+
+class Reused(Database):
+    """A test's nodes take over the engine of the test before, with every statement that it has compiled."""
+
+    _engines: ClassVar[dict[tuple[str, int], AsyncEngine]] = {}
+
+    def __init__(self, url: str, *, vault: Vault, node: NodeContext, pool_size: int = 10, overflow: int = 5) -> None:
+        super().__init__(url, vault=vault, node=node, pool_size=pool_size, overflow=overflow)
+        engine = self._engines.setdefault((url, pool_size), self.engine)
+        engine.dialect.quanyu_vault = vault  # type: ignore[attr-defined]
+        self.engine = engine
+        self._sessions = async_sessionmaker(engine, class_=Session, expire_on_commit=False)
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +67,7 @@ async def opened(ground: Ground, databases: Mapping[str, str], folder: Path, key
         ground.postgres.execute(name, [FORGET_EVERYTHING])
     network = Network(folder, keys, ground.postgres, databases)
     network.clock.at = STORY_BEGINS
-    await network.start()
+    await network.start(Reused)
     try:
         yield network
     finally:

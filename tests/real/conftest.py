@@ -10,8 +10,11 @@ import pytest
 from services.harness.stack import StackError
 from services.harness.stack.kafka import CACHE, fetch_jars, require_java
 from services.harness.stack.postgres import wheel_binaries
-from tests.real.stage import Stage, staged
 from tests.real.waiting import Measured
+
+pytest.register_assert_rewrite("tests.real.stage", "tests.real.verdict")  # they assert for the tests: show what differs
+
+from tests.real.stage import Stage, staged  # noqa: E402
 
 
 @cache

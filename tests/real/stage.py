@@ -7,8 +7,8 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
@@ -45,6 +45,7 @@ class Stage:
         self._sponsors: dict[str, Person] = {}
         self._watched: list[str] = []  # citizen id numbers, under the gauge all the time
         self._watching = asyncio.create_task(self._watch(), name="gauge")
+        self._read_lines: dict[str, int] = {}  # of the nodes' logs
         self._reads: dict[str, asyncio.Task[dict[tuple[UUID, str], str]]] = {}
 
     @property
@@ -107,10 +108,18 @@ class Stage:
         assert process is not None
         return psutil.Process(process.pid)
 
-    def server_processes(self, bureau: str) -> list[psutil.Process]:
-        """The bureau's PostgreSQL with all that serve a connection: frozen together it is a host that hangs."""
+    @contextmanager
+    def hanging_database(self, bureau: str) -> Iterator[None]:
+        """Meanwhile the bureau's PostgreSQL is there and does not answer: its postmaster and all that serve a connection."""
         postmaster = psutil.Process(self.federation.postgres[bureau].pid)
-        return [postmaster, *postmaster.children(recursive=True)]
+        processes = [postmaster, *postmaster.children(recursive=True)]
+        try:
+            for process in processes:
+                process.suspend()
+            yield
+        finally:
+            for process in processes:
+                process.resume()
 
     async def stop_nodes(self) -> None:
         for node in self.nodes.values():
@@ -120,11 +129,9 @@ class Stage:
 
     async def heal(self) -> None:
         """Whatever a test has left dead or frozen runs again."""
-        for bureau, server in self.federation.postgres.items():
+        for server in self.federation.postgres.values():
             if not server.pid:
                 await asyncio.to_thread(server.restart)
-            for process in self.server_processes(bureau):
-                process.resume()
         if not self.kafka.pid:
             await asyncio.to_thread(self.kafka.restart)
         for bureau, node in self.nodes.items():
@@ -162,20 +169,16 @@ class Stage:
         assert not self._watching.done()
         assert self.reading.samples > 0
         assert (self.reading.none, self.reading.many) == ({}, {})
-        complaints = list(self.complaints())
-        assert complaints == []
+        assert self.complaints() == []
 
-    def complaints(self) -> Iterator[str]:
-        """What the nodes have logged as errors of their own; aiokafka calls every lost connection one."""
-        for node in self.nodes.values():
-            for line in node.log.read_text().splitlines():
-                if not line.endswith("}"):
-                    if not line.startswith("{"):  # else cut short by kill -9
-                        yield line
-                    continue
-                told = json.loads(line)
-                if told["level"] in ("error", "critical") and not told["logger"].startswith("aiokafka"):
-                    yield line
+    def complaints(self) -> list[str]:
+        """What the nodes have logged as errors of their own since this was asked last; aiokafka calls a lost connection one."""
+        found = []
+        for bureau, node in self.nodes.items():
+            lines = node.log.read_text().splitlines()
+            read, self._read_lines[bureau] = self._read_lines.get(bureau, 0), len(lines)
+            found += [line for line in lines[read:] if is_complaint(line)]
+        return found
 
     def plan(self, bureau: str, point: str) -> Path:
         """Let the node of `bureau` die at `point`; gives the file that says that it has."""
@@ -228,6 +231,13 @@ class Stage:
         await self.officers.close()
         for database in self.databases.values():
             await database.close()
+
+
+def is_complaint(line: str) -> bool:
+    if not line.endswith("}"):
+        return not line.startswith("{")  # a traceback; a line of JSON without its end was cut short by kill -9
+    told = json.loads(line)
+    return told["level"] in ("error", "critical") and not told["logger"].startswith("aiokafka")
 
 
 async def group_members(servers: str, bureau: str) -> int:

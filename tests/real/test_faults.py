@@ -177,18 +177,13 @@ async def test_a_node_that_is_asked_to_end_under_load_ends_in_time_and_loses_not
 
 async def test_a_node_whose_database_hangs_says_so_and_ends_in_time_when_asked(whole: Stage, measured: Measured) -> None:
     stage, transfer = whole, await whole.begin("zhejiang", "shanghai")
-    hanging = stage.server_processes("zhejiang")
-    for process in hanging:
-        process.suspend()
-    assert (await stage.officers.health("zhejiang"))["parts"]["database"]["status"] == "failing"
-    await transfer.approve()
-    stage.nodes["zhejiang"].terminate()
-    measured(
-        "SIGTERM while the database hangs", await until(lambda: stage.nodes["zhejiang"].ended is not None, seconds=STOP_SECONDS)
-    )
-    for process in hanging:
-        process.resume()
-    stage.nodes["zhejiang"].start()
+    node = stage.nodes["zhejiang"]
+    with stage.hanging_database("zhejiang"):
+        assert (await stage.officers.health("zhejiang"))["parts"]["database"]["status"] == "failing"
+        await transfer.approve()
+        node.terminate()
+        measured("SIGTERM while the database hangs", await until(lambda: node.ended is not None, seconds=STOP_SECONDS))
+    node.start()
     await transfer.run("approved")
     await stage.verify([transfer])
 

@@ -15,8 +15,8 @@ from services.harness.stories.acts import ACTS, Act
 from services.harness.stories.script import (
     SOURCE,
     STORIES,
+    STORY_FILE,
     CaseFiles,
-    FileFault,
     Part,
     Reader,
     Script,
@@ -25,7 +25,6 @@ from services.harness.stories.script import (
     Story,
     application_file,
     case_files,
-    line_of,
     residents_file,
 )
 from shared.contract.records import Station
@@ -39,7 +38,7 @@ NAMED_OFFICERS = 5  # so many of those who could do it are named
 
 def read_script(name: str, folder: Path | None = None) -> Script:
     """The story `name`, with the files of `folder` instead of its own. Raises ScriptRefused with everything that is wrong."""
-    reader = Reader(STORIES / name, folder or STORIES / name, [])
+    reader = Reader(STORIES / name, folder or STORIES / name)
     story = reader.story()
     if story is None:
         raise ScriptRefused(reader.faults)
@@ -47,8 +46,8 @@ def read_script(name: str, folder: Path | None = None) -> Script:
     residents = _residents(reader, story, cases)
     parts = tuple(_parts(reader, story, cases))
     for fault in _wrong_story(story, cases):
-        reader.add_to_story(fault)
-    reader.faults += _wrong_people(reader.folder, cases, residents)
+        reader.add(STORY_FILE, fault)
+    _compare_people(reader, cases, residents)
     if reader.faults:
         raise ScriptRefused(reader.faults)
     return Script(name, story, parts, cases, residents)
@@ -75,7 +74,7 @@ def _parts(reader: Reader, story: Story, cases: Mapping[str, CaseFiles]) -> Iter
             others = ", ".join(list(dict.fromkeys(one.badge_no for one in fitting))[:NAMED_OFFICERS]) or "-"
             message = N_("officer {officer} may not do this here ({station}); these may: {others}")
             values = {"officer": step.officer, "station": wanted or step.bureau, "others": others}
-            reader.add_to_story(Fault(f"steps.{number - 1}.officer", "officer", SOURCE, message, values))
+            reader.add(STORY_FILE, Fault(f"steps.{number - 1}.officer", "officer", SOURCE, message, values))
             continue
         if act.name == "open":
             offices[step.case] = post.station_code
@@ -173,14 +172,12 @@ class _Row:
     household: str
 
 
-def _wrong_people(folder: Path, cases: Mapping[str, CaseFiles], residents: Mapping[str, Path]) -> Iterator[FileFault]:
+def _compare_people(reader: Reader, cases: Mapping[str, CaseFiles], residents: Mapping[str, Path]) -> None:
     """People and households that an application names must be in the registers, or the story cannot be played."""
     rows = {bureau: _rows(file) for bureau, file in residents.items() if file.exists()}
     for case in cases.values():
-        name = application_file(case.name)
-        text = (folder / name).read_text()
         for fault in _wrong_references(case, rows):
-            yield FileFault(name, line_of(text, fault.field), fault)
+            reader.add(application_file(case.name), fault)
 
 
 def _rows(file: Path) -> dict[str, _Row]:

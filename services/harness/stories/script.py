@@ -10,7 +10,7 @@ A folder that is given instead has the same files for other people; story.toml m
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -165,8 +165,8 @@ class Reader:
 
     story_folder: Path
     folder: Path
-    faults: list[FileFault]
-    story_text: str = ""
+    faults: list[FileFault] = field(default_factory=list)
+    _texts: dict[str, str] = field(default_factory=dict)
 
     def story(self) -> Story | None:
         """story.toml, of the given folder or, when it has none, of the story itself."""
@@ -174,7 +174,6 @@ class Reader:
         text = self._text(where / STORY_FILE)
         if text is None:
             return None
-        self.story_text = text
         try:
             return Story.model_validate(tomllib.loads(text))
         except tomllib.TOMLDecodeError as error:
@@ -182,7 +181,7 @@ class Reader:
             self.add(STORY_FILE, Fault("", "toml", "TOML 1.0", message, {"error": str(error)}), line=_line_in(str(error)))
         except ValidationError as error:
             for details in error.errors(include_url=False, include_input=False):
-                self.add_to_story(fault_of(details))
+                self.add(STORY_FILE, fault_of(details))
         return None
 
     def application(self, case: str) -> tuple[dict[str, Any], ApplicationForm] | None:
@@ -195,18 +194,17 @@ class Reader:
         except ValueError as error:
             found = error.errors(include_url=False, include_input=False) if isinstance(error, ValidationError) else []
             for details in found:
-                fault = fault_of(details)
-                self.add(name, fault, line=line_of(text, fault.field))
+                self.add(name, fault_of(details))
             if not found:
                 fault = Fault("", "json_invalid", "RFC 8259", N_("is not JSON: {error}"), {"error": str(error)})
                 self.add(name, fault, line=_line_in(str(error)))
         return None
 
-    def add_to_story(self, fault: Fault) -> None:
-        """A fault of story.toml, with the line on which its step begins."""
-        self.add(STORY_FILE, fault, line=_line_of_step(self.story_text, fault.field))
-
-    def add(self, file: str, fault: Fault, *, line: int = 0) -> None:
+    def add(self, file: str, fault: Fault, *, line: int | None = None) -> None:
+        """Note a fault; without `line`, on the line on which its field (its step, in story.toml) stands."""
+        if line is None:
+            find = _line_of_step if file == STORY_FILE else line_of
+            line = find(self._texts.get(file, ""), fault.field)
         self.faults.append(FileFault(file, line, fault))
 
     def _text(self, file: Path) -> str | None:
@@ -217,7 +215,8 @@ class Reader:
                 message = N_("the file has more than {limit} bytes")
                 self.add(file.name, Fault("", "too_large", SOURCE, message, {"limit": FILE_BYTES_MAX}))
                 return None
-            return raw.decode()
+            self._texts[file.name] = raw.decode()
+            return self._texts[file.name]
         except UnicodeDecodeError:
             self.add(file.name, Fault("", "encoding", SOURCE, N_("the file is not UTF-8"), {}))
         except FileNotFoundError:
@@ -245,19 +244,19 @@ def case_files(reader: Reader, story: Story) -> dict[str, CaseFiles]:
     return found
 
 
-def line_of(text: str, field: str) -> int:
+def line_of(text: str, path: str) -> int:
     """The line of a JSON text on which the member of a dotted path stands; of what is missing, that of its parent; else 0."""
     at = -1
-    for part in field.split("."):
+    for part in path.split("."):
         found = text.find(f'"{part}"', at + 1)
         if found >= 0:
             at = found
     return 0 if at < 0 else text.count("\n", 0, at) + 1
 
 
-def _line_of_step(text: str, field: str) -> int:
+def _line_of_step(text: str, path: str) -> int:
     """The line on which the table `[[steps]]` or `[[outcomes]]` of a faulty field begins; 0 for the head of the file."""
-    parts = field.split(".")
+    parts = path.split(".")
     if len(parts) < 2 or not parts[1].isdigit():
         return 0
     heads = [number for number, line in enumerate(text.splitlines(), 1) if line.strip() == f"[[{parts[0]}]]"]

@@ -59,6 +59,11 @@ async def test_nobody_publishes_for_another_bureau(shanghai: Bureau) -> None:
     await refused(shanghai, directory(shanghai, 9), by="jiangsu")
 
 
+async def test_nobody_empties_another_bureaus_list(shanghai: Bureau) -> None:
+    empty = DirectoryPublished(bureau="jiangsu", version=9, published_at=shanghai.machine.now(), stations=())
+    await refused(shanghai, empty, by="zhejiang")
+
+
 async def test_nobody_lists_another_bureaus_stations(shanghai: Bureau) -> None:
     await refused(shanghai, directory(shanghai, 9, *LISTED, bureau="jiangsu"), by="jiangsu")
 

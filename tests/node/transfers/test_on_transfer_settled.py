@@ -66,6 +66,15 @@ async def test_said_again_it_is_answered_by_the_same_close_again(zhejiang: Burea
     assert (await zhejiang.resident(WANG.citizen_id_no)).version == 3
 
 
+async def test_a_redelivery_is_not_answered_again(zhejiang: Bureau) -> None:
+    case, _ = await sealed(zhejiang)
+    record = zhejiang.sealed(settled(case, zhejiang), by="shanghai")
+    await zhejiang.deliver(record)
+    await zhejiang.said(TransferClosed, to="shanghai")
+    await zhejiang.deliver(record, record)  # the same event: dropped before any handler
+    assert await zhejiang.news() == []
+
+
 @pytest.mark.parametrize("epoch", [1, 3])
 async def test_a_settlement_of_another_registration_changes_nothing(zhejiang: Bureau, epoch: int) -> None:
     case, _ = await sealed(zhejiang)
