@@ -47,21 +47,32 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's, but connections with nothing left to say are cut: a peer's pool would never answer TLS's goodbye."""
-        cutting = asyncio.create_task(self._cut_quiet())
+        self._cut_quiet()  # before uvicorn closes them: a TLS connection that is closed twice cannot be cut any more
+        cutting = asyncio.create_task(self._cut_as_they_end())
         try:
             await super().shutdown(sockets)
         finally:
             cutting.cancel()
 
-    async def _cut_quiet(self) -> None:
+    async def _cut_as_they_end(self) -> None:
         while True:
-            for connection in list(self.server_state.connections):
-                if not isinstance(connection, HttpToolsProtocol):
-                    continue
-                answered = connection.cycle is None or connection.cycle.response_complete
-                if answered and not connection.transport.get_write_buffer_size():
-                    connection.transport.abort()
             await asyncio.sleep(CUT_SECONDS)
+            self._cut_quiet()
+
+    def _cut_quiet(self) -> None:
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, HttpToolsProtocol) and _is_quiet(connection):
+                connection.transport.abort()
+
+
+def _is_quiet(connection: HttpToolsProtocol) -> bool:
+    """No request is being answered and every byte of the last answer has left."""
+    if connection.cycle is not None and not connection.cycle.response_complete:
+        return False
+    try:
+        return not connection.transport.get_write_buffer_size()
+    except AttributeError:  # CPython's TLS transport after a second close(): nothing can be said of it, or done
+        return False
 
 
 def run_node(profile_folder: Path, *, only: Part = "all", overrides: Overrides | None = None, **settings: Any) -> None:

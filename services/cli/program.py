@@ -59,6 +59,8 @@ def run(arguments: Sequence[str], language: Language | None) -> int:
         teller.write(str(error))
     except KeyboardInterrupt:
         teller.say(N_("interrupted"))
+    except BrokenPipeError:  # whoever read has gone; what is still unwritten must not be tried again at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return FAILED
 
 

@@ -17,7 +17,8 @@ class Interrupts:
         self._held = False
 
     def __enter__(self) -> "Interrupts":
-        self._before = {number: signal.signal(number, self._interrupt) for number in SIGNALS}
+        heard = [number for number in SIGNALS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]  # nohup
+        self._before = {number: signal.signal(number, self._interrupt) for number in heard}
         return self
 
     def hold(self) -> None:

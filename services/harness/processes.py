@@ -56,6 +56,7 @@ Stack = Literal["embedded", "kafka"]
 DATABASE = "quanyu"
 EXTERNAL_CACHE = Path(".cache") / "quanyu"  # below the home folder
 NAME_DIGITS = 8
+PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,8 +254,9 @@ def _external(url: str) -> ExternalPostgres:
 
 
 def _environment(told: Mapping[str, str]) -> dict[str, str]:
-    """The harness's own environment, without what it was told itself."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("QUANYU_")} | dict(told)
+    """The harness's own environment, without what it was told itself, and without a proxy: the peers are on this machine."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("QUANYU_") and name.lower() not in PROXIES}
+    return own | dict(told)
 
 
 def ended_servers(federation: Federation) -> Iterator[tuple[str, str]]:

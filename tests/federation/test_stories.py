@@ -77,7 +77,7 @@ async def test_story_that_goes_otherwise_fails_and_says_at_which_step(
     story = (folder / "story.toml").read_text()
     assert edit[0] in story
     (folder / "story.toml").write_text(story.replace(*edit))
-    done = await perform(stage, read_script("wang", folder), StoryTeller(), patience_seconds=1.0)
+    done = await perform(stage, read_script("wang", folder), StoryTeller(), patience_seconds=5.0)
     assert done.failure is not None
     assert str(done.failure).startswith(told)
 

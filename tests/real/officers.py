@@ -85,6 +85,11 @@ class Officers:
     async def is_ok(self, bureau: str) -> bool:
         return (await self.health(bureau)).get("status") == "ok"
 
+    async def works(self, bureau: str) -> bool:
+        """Its loops carry messages, too."""
+        parts: dict[str, dict[str, str]] = (await self.health(bureau)).get("parts", {})
+        return all(parts.get(f"loop.{name}", {}).get("status") == "ok" for name in ("prepare", "relay", "consumer"))
+
     async def is_refused(self, bureau: str) -> bool:
         """Officers are told "not now"."""
         try:

@@ -7,7 +7,7 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from tests.real import crashing_node, verdict
 from tests.real.officers import Officers
 from tests.real.people import PLACES, Person, Place, application, people_of, register
 from tests.real.transfer import Transfer
-from tests.real.waiting import POLL_SECONDS, ended
+from tests.real.waiting import POLL_SECONDS, ended, until
 
 OPEN_EVERYWHERE = datetime(2022, 3, 1, 10, 0, tzinfo=CHINA)  # by then every pair of bureaus may transfer
 SAMPLE_SECONDS = 0.05
@@ -223,8 +223,11 @@ class Stage:
         return await asyncio.shield(task)
 
     async def ready(self, bureau: str) -> None:
-        """Until the node's loops run. StackError with the end of its log."""
-        await asyncio.to_thread(self.nodes[bureau].wait_ready)
+        """Until the node's loops run. AssertionError with what it says of itself."""
+        try:
+            await until(self.officers.works, bureau)
+        except AssertionError as error:
+            raise AssertionError(f"{bureau} is not ready: {await self.officers.health(bureau)}") from error
 
     async def close(self) -> None:
         await ended(self._watching)

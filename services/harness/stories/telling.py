@@ -127,7 +127,8 @@ def last_line(story: str, rows: list[Row], reading: Reading | None, failure: Sto
         "gauge": None if reading is None else reading.counts(),
     }
     if failure is not None:
-        told["error"] = Texts.both(failure.message, failure.values)
+        texts = (Texts.zh(failure.message, failure.values), Texts.en(failure.message, failure.values))
+        told["error"] = " / ".join(dict.fromkeys(texts))
     return json.dumps(told, ensure_ascii=False)
 
 
