@@ -208,7 +208,7 @@ class Worker:
         """Fetch what a peer has that is newer, version by version; a peer that is down is asked another time."""
         trust = self._wiring.node.trust
         try:
-            async with httpx.AsyncClient(base_url=web, timeout=5) as client:
+            async with httpx.AsyncClient(base_url=web, timeout=5, trust_env=False) as client:
                 while (answer := await client.get(f"{TRUST_LIST_PATH}/{trust.current.version + 1}")).status_code == 200:
                     trust.install(answer.content)
                     logger.info("trust_list_installed", version=trust.current.version)

@@ -155,7 +155,10 @@ class PeerClient:
             transport = None if self._transport_to is None else self._transport_to(bureau)
             timeout = httpx.Timeout(WHOLE_SECONDS, connect=CONNECT_SECONDS)
             verify: ssl.SSLContext | bool = False if transport is not None else self._tls()
-            self._clients[bureau] = httpx.AsyncClient(base_url=listed.peer, transport=transport, timeout=timeout, verify=verify)
+            # No proxy out of the environment: whom we talk to stands in the trust list, and nothing but settings reads it.
+            self._clients[bureau] = httpx.AsyncClient(
+                base_url=listed.peer, transport=transport, timeout=timeout, verify=verify, trust_env=False
+            )
         return self._clients[bureau]
 
     async def _note(self, bureau: str, error: str | None) -> None:
