@@ -186,7 +186,7 @@ def _pseudonyms(key: bytes) -> Callable[[str], str]:
 def _login(settings: Settings, node: NodeContext) -> tuple[TokenVerifier, DevelopmentProvider | None]:
     audience, clock = f"quanyu-{settings.bureau}", node.machine_clock
     if settings.oidc_issuer:
-        source = jwks_from(settings.oidc_jwks_url, httpx.AsyncClient())
+        source = jwks_from(settings.oidc_jwks_url, httpx.AsyncClient(trust_env=False))
         return TokenVerifier(settings.oidc_issuer, audience=audience, jwks_source=source, clock=clock), None
     if settings.environment != "development":
         raise SettingsError("no login: set QUANYU_OIDC_ISSUER and QUANYU_OIDC_JWKS_URL")
