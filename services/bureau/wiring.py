@@ -87,7 +87,7 @@ class Wiring:
     tokens: TokenVerifier
     development: DevelopmentProvider | None
     posts_of: PostsOf
-    is_open_case: Callable[[Session, UUID, str], Awaitable[bool]]
+    is_open_case: Callable[[Session, UUID, Sequence[str]], Awaitable[bool]]
     metrics: NodeMetrics
     health: Health
     handlers: Mapping[type[Message], Handler] = field(default_factory=lambda: HANDLERS)

@@ -38,7 +38,7 @@ from shared.identifiers.unit_code import UnitCode
 
 PURPOSE_MAX_CHARS = 100
 CASE_REFERENCE_MAX_CHARS = 64
-PROOF_MAX_CHARS = 64 * 1024  # a sealed settlement of 50 members has 9 KB
+PROOF_MAX_CHARS = 64 * 1024  # a sealed settlement of 50 members has 9 KB, its JSON 3
 SEALED_MAX = 10  # a case has at most a handful of messages that its counterpart can still need
 SEALED_TOTAL_MAX_CHARS = 400 * 1024  # an answer's body may have 500 KiB, and other members beside these
 HOUSEHOLD_MAX = MEMBERS_MAX  # a collective household is answered with the asked person alone
@@ -140,6 +140,15 @@ class Problem(Answer):
         return cls(title=title, status=status, code=code.value, detail=detail, retry_after=retry_after, our_time=our_time)
 
 
+class Proof(Wire):
+    """A message as its sender sealed it, for another recipient, with what its signed header commits to: `salt` (16 bytes,
+    base64url) and `content` (its JSON). Whoever has the trust list can check who said it: signature, then commitment."""
+
+    envelope: Annotated[Envelope, StringConstraints(max_length=PROOF_MAX_CHARS)]
+    salt: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{22}$")]
+    content: Annotated[str, StringConstraints(max_length=PROOF_MAX_CHARS)]
+
+
 class PersonStatusAnswer(Answer):
     """`since`, `case` and `counterpart` tell where a person who is not simply here is heading, gone to or coming from."""
 
@@ -148,8 +157,8 @@ class PersonStatusAnswer(Answer):
     case: UUID | None = None
     counterpart: BureauCode | None = None
     since: date | None = None
-    proof: Annotated[Envelope, StringConstraints(max_length=PROOF_MAX_CHARS)] | None = None
-    """With MOVED: the destination's sealed TransferSettled."""
+    proof: Proof | None = None
+    """With MOVED: the destination's TransferSettled."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -15,6 +15,7 @@ from shared.envelope.form import BODY_LIMIT_BYTES, ENVELOPE_LIMIT_BYTES, Place, 
 from shared.envelope.keyring import Keyring
 from shared.envelope.keys import Ring, VaultKeys, load_ring, load_vault_keys, read_kek
 from shared.envelope.open import Opened, open_envelope
+from shared.envelope.proof import Proof, Proven, verify_proof
 from shared.envelope.seal import seal
 from shared.envelope.tls import tls_client_context, tls_server_context
 from shared.envelope.trust_list import TrustList
@@ -32,6 +33,8 @@ __all__ = [
     "NotYet",
     "Opened",
     "Place",
+    "Proof",
+    "Proven",
     "Refused",
     "Ring",
     "TooLarge",
@@ -47,4 +50,5 @@ __all__ = [
     "tls_client_context",
     "tls_server_context",
     "transport_headers",
+    "verify_proof",
 ]

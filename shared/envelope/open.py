@@ -72,7 +72,7 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
-class _Parts:
+class Parts:
     """An envelope taken apart, nothing in it believed yet."""
 
     kid: str
@@ -107,14 +107,14 @@ def open_envelope(
     ours it must answer, and who. `place.key`, when not empty, must be the signed key.
     """
     arrived_at = now if received_at is None else received_at
-    _refuse_oversize(raw)  # 1 size
-    parts = _take_apart(raw)  # 1 zip, 2 form
+    refuse_oversize(raw)  # 1 size
+    parts = take_apart(raw)  # 1 zip, 2 form
     _match_transport_headers(parts.h, headers)  # 2
     _match_place(parts.h, place, ring)  # 3 place
     _match_audience(parts.h, ring, trust)  # 3
     _match_reply(parts.h, expect_re, expect_iss)  # 3
     key = _accept_key(parts, trust, now=now, arrived_at=arrived_at)  # 4 key
-    _verify_signature(parts, key)  # 5 signature
+    verify_signature(parts, key)  # 5 signature
     if parts.kind != "journal":  # our own past has no sender to doubt
         _refuse_older_incarnation(parts.h, seen)  # 6 incarnation
         _match_time(parts, now=now, arrived_at=arrived_at)  # 7 time
@@ -125,12 +125,12 @@ def open_envelope(
 # --- 1 size, 2 form --------------------------------------------------------------------------------
 
 
-def _refuse_oversize(raw: bytes) -> None:
+def refuse_oversize(raw: bytes) -> None:
     if len(raw) > ENVELOPE_LIMIT_BYTES:
         raise Refused(1, "too_large", f"{len(raw)} bytes")
 
 
-def _take_apart(raw: bytes) -> _Parts:
+def take_apart(raw: bytes) -> Parts:
     try:
         protected = read_base64_object(raw.partition(b".")[0])
         _match_signature_header(protected)
@@ -143,7 +143,7 @@ def _take_apart(raw: bytes) -> _Parts:
     h = payload["h"]
     jwe_header = _read_encryption_header(payload["jwe"])
     _match_members(h)
-    parts = _Parts(protected["kid"], h, signed, payload["jwe"], jwe_header, hh=digest(canonical(h)))
+    parts = Parts(protected["kid"], h, signed, payload["jwe"], jwe_header, hh=digest(canonical(h)))
     if h["enc_scheme"] != ENCRYPTION_SCHEME:
         raise Refused(2, "scheme")
     kid = parse_kid(parts.kid)
@@ -265,7 +265,7 @@ def _match_reply(h: dict[str, Any], expect_re: UUID | None, expect_iss: str | No
 # --- 4 key (table 3.4), 5 signature ----------------------------------------------------------------
 
 
-def _accept_key(parts: _Parts, trust: TrustList, *, now: int, arrived_at: int) -> TrustedKey:
+def _accept_key(parts: Parts, trust: TrustList, *, now: int, arrived_at: int) -> TrustedKey:
     """Table 3.4. What makes a key too old is judged as of the arrival, what it is too young for as of now: waiting only helps."""
     key = trust.key(parts.kid)
     if key is None:
@@ -285,18 +285,18 @@ def _accept_key(parts: _Parts, trust: TrustList, *, now: int, arrived_at: int) -
     return key
 
 
-def _await_unknown_key(parts: _Parts, *, now: int, arrived_at: int) -> NoReturn:
+def _await_unknown_key(parts: Parts, *, now: int, arrived_at: int) -> NoReturn:
     if parts.kind == "message" and now > arrived_at + UNKNOWN_KEY_SECONDS:
         raise Refused(4, "unknown_key", parts.kid)
     raise NotYet(4, "unknown_key", parts.kid)
 
 
-def _is_late_message(parts: _Parts, key: TrustedKey, arrived_at: int) -> bool:
+def _is_late_message(parts: Parts, key: TrustedKey, arrived_at: int) -> bool:
     sent_in_its_life = key.nbf - LEEWAY_SECONDS <= parts.h["iat"] <= key.exp + LEEWAY_SECONDS
     return parts.kind == "message" and sent_in_its_life and arrived_at <= key.exp + EXPIRED_KEY_SECONDS
 
 
-def _verify_signature(parts: _Parts, key: TrustedKey) -> None:
+def verify_signature(parts: Parts, key: TrustedKey) -> None:
     # The header's allow-list and the key's curve are settled by now: what is left to be wrong makes this False.
     if not jws.validate_compact(parts.signed, key.public, registry=SIGNATURES):
         raise Refused(5, "signature")
@@ -310,7 +310,7 @@ def _refuse_older_incarnation(h: dict[str, Any], seen: Mapping[str, int]) -> Non
         raise Refused(6, "old_incarnation", f"{h['inc']} below {seen[h['iss']]}")
 
 
-def _match_time(parts: _Parts, *, now: int, arrived_at: int) -> None:
+def _match_time(parts: Parts, *, now: int, arrived_at: int) -> None:
     iat = parts.h["iat"]
     if parts.kind != "message":
         if abs(now - iat) > LEEWAY_SECONDS:
@@ -324,7 +324,7 @@ def _match_time(parts: _Parts, *, now: int, arrived_at: int) -> None:
 # --- 8 decrypt -------------------------------------------------------------------------------------
 
 
-def _decrypt(parts: _Parts, ring: Ring) -> bytes:
+def _decrypt(parts: Parts, ring: Ring) -> bytes:
     """The salted, padded plaintext that the signed header commits to."""
     if parts.jwe_header.get("kid") != parts.h["aud"]:
         raise Refused(8, "recipient_key")
@@ -351,7 +351,7 @@ def _alarms(h: dict[str, Any], trust: TrustList, now: int) -> tuple[str, ...]:
     return ("recipient_key_old",) if old else ()
 
 
-def _opened(raw: bytes, parts: _Parts, plaintext: bytes, *, alarms: tuple[str, ...]) -> Opened:
+def _opened(raw: bytes, parts: Parts, plaintext: bytes, *, alarms: tuple[str, ...]) -> Opened:
     h = parts.h
     return Opened(
         iss=h["iss"],

@@ -16,7 +16,7 @@ from shared.identifiers.texts import N_
 
 SOURCE = "ISO 7064 MOD 37,36"
 APPLY_NO_PATTERN = r"^QY[1-9][0-9]{19}[0-9A-Z]$"
-RANDOM_DIGITS = 6  # a station accepts a few dozen cases a day; the database's unique index makes a new draw of a collision
+RANDOM_DIGITS = 6  # a district takes up to a thousand applications a day: whoever draws looks whether the number is free
 _FORM = re.compile(APPLY_NO_PATTERN, re.ASCII)
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _MODULUS = 36

@@ -4,7 +4,7 @@ A message's way, file by file: `record` -> `relay` -> `bus` (`kafka`, `local`) -
 owed) and `dead_letters`.
 """
 
-from shared.messaging.owed import Ask, Owed, ask_due_now, set_owed
+from shared.messaging.owed import Ask, Owed, ask_due_now, set_due, set_owed
 from shared.messaging.receive import Handler, NotYetApplicable, Received, Receiver
 from shared.messaging.record import record, seal_message
 from shared.messaging.relay import Relay
@@ -20,5 +20,6 @@ __all__ = [
     "ask_due_now",
     "record",
     "seal_message",
+    "set_due",
     "set_owed",
 ]

@@ -12,7 +12,7 @@ from shared.audit import AuditEntry, write_audit
 from shared.database import NODE_ITSELF, Actor, Database, Session
 from shared.envelope import NotYet, Opened, Refused
 from shared.messaging.bus import Record
-from shared.messaging.receive import Receiver
+from shared.messaging.receive import NO_PARTITION, Receiver
 from shared.messaging.statements import (
     APPLY_RECEIPT,
     DUE_RECEIPTS,
@@ -25,6 +25,9 @@ from shared.messaging.statements import (
 )
 
 MOST_AT_ONCE = 100  # letters an operator may replay in one request
+CLOSED_BY = frozenset({"applied", "already_applied", "not_yet"})
+"""Outcomes that end a letter: "not yet" goes on as a receipt that is retried. "dead" ends one that came from the bus: the
+letter that its receipt was given takes its place."""
 
 
 class NoSuchLetter(Exception):
@@ -83,7 +86,8 @@ async def preview(database: Database, receiver: Receiver, letter: int, actor: Ac
     told: list[str] = []
 
     async def unit(session: Session) -> None:
-        told.append(await _again(session, receiver, letter))
+        row = await _open_letter(session, letter)
+        told.append(await _again(session, receiver, row))
         raise _RolledBack
 
     try:
@@ -97,9 +101,11 @@ async def replay(database: Database, receiver: Receiver, letter: int, actor: Act
     """Handle one letter again; gives applied, not_yet, dead, already_applied, or the code of the check that refuses it."""
 
     async def unit(session: Session) -> str:
-        outcome = await _again(session, receiver, letter)
+        row = await _open_letter(session, letter)
+        came_from_bus = row.partition != NO_PARTITION
+        outcome = await _again(session, receiver, row)
         session.info["actor"] = actor
-        if outcome in ("applied", "already_applied", "not_yet"):  # 'not yet' goes on as a receipt that is retried
+        if outcome in CLOSED_BY or (outcome == "dead" and came_from_bus):
             await _resolve(session, letter, how=f"replayed: {outcome}")
         entry = AuditEntry(action="operations.replay", object_kind="dead_letter", object_id=str(letter), reason=outcome)
         await write_audit(session, entry)
@@ -110,17 +116,18 @@ async def replay(database: Database, receiver: Receiver, letter: int, actor: Act
 
 async def skip(session: Session, letter: int, *, reason: str) -> None:
     """Close a letter without effect; the sender's next repeat heals what still matters."""
-    if (await _open_letter(session, letter)) is None:
-        raise NoSuchLetter(str(letter))
+    await _open_letter(session, letter)
     await _resolve(session, letter, how=f"skipped: {reason}")
     await write_audit(
         session, AuditEntry(action="operations.skip", object_kind="dead_letter", object_id=str(letter), reason=reason)
     )
 
 
-async def _open_letter(session: Session, letter: int) -> Row[Any] | None:
+async def _open_letter(session: Session, letter: int) -> Row[Any]:
     row = (await session.execute(ONE_DEAD_LETTER, {"letter": letter})).first()
-    return None if row is None or row.resolved_at is not None else row
+    if row is None or row.resolved_at is not None:
+        raise NoSuchLetter(str(letter))
+    return row
 
 
 async def _resolve(session: Session, letter: int, *, how: str) -> None:
@@ -128,10 +135,7 @@ async def _resolve(session: Session, letter: int, *, how: str) -> None:
     await session.execute(RESOLVE, values)
 
 
-async def _again(session: Session, receiver: Receiver, letter: int) -> str:
-    row = await _open_letter(session, letter)
-    if row is None:
-        raise NoSuchLetter(str(letter))
+async def _again(session: Session, receiver: Receiver, row: Row[Any]) -> str:
     record, now = Record(row.topic, row.raw_key, row.raw_headers, row.raw_value), session.node.machine_now()
     match receiver.try_open(record, now, row.first_seen):
         case NotYet() as not_yet:

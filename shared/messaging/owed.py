@@ -58,6 +58,11 @@ ASKED = (
     .where(owed.c.case_id == bindparam("case"), owed.c.kind == bindparam("a_kind"), owed.c.peer == bindparam("a_peer"))
     .values(next_ask_at=bindparam("next"), asks=owed.c.asks + 1)
 )
+DUE_ANEW = (
+    update(owed)
+    .where(owed.c.case_id == bindparam("case"), owed.c.kind == bindparam("a_kind"), owed.c.peer == bindparam("a_peer"))
+    .values(due_at=bindparam("due"))
+)
 PEER_IS_BACK = text("UPDATE owed SET next_ask_at = :now WHERE peer = :peer AND next_ask_at > :now AND asks > 0")
 LIST = select(owed).order_by(owed.c.since)
 OLDEST = text(
@@ -75,6 +80,11 @@ async def set_owed(session: Session, case: UUID, wanted: Sequence[Owed], *, peer
     for one in wanted:
         if one.kind not in there:
             await session.execute(INSERT, _row(session, case, one))
+
+
+async def set_due(session: Session, case: UUID, one: Owed) -> None:
+    """A row that stays gets a new deadline, and keeps its age."""
+    await session.execute(DUE_ANEW, {"case": case, "a_kind": one.kind, "a_peer": one.peer, "due": one.due_at})
 
 
 def _row(session: Session, case: UUID, one: Owed) -> dict[str, Any]:

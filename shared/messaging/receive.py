@@ -19,7 +19,7 @@ from shared.audit import AuditEntry, write_audit
 from shared.contract.messages import Message
 from shared.contract.registry import ContentError, UnknownMessage, decode
 from shared.database import NODE_ITSELF, Actor, Database, DatabaseDown, OutcomeUnknown, Session, is_infrastructure
-from shared.envelope import NotYet, Opened, Place, Refused, open_envelope
+from shared.envelope import NotYet, Opened, Place, Proof, Refused, open_envelope
 from shared.messaging import owed
 from shared.messaging.bus import Delivered, Record
 from shared.messaging.statements import (
@@ -53,14 +53,14 @@ class NotYetApplicable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What a handler may want of its message beyond the content; `envelope` is evidence."""
+    """What a handler may want of its message beyond the content; `proof` is evidence for others."""
 
     sender: str
     event_id: UUID
     key: str
     sent_at: datetime
     received_at: datetime
-    envelope: bytes
+    proof: Proof
 
 
 Handler = Callable[[Session, Any, Received], Awaitable[None]]
@@ -253,7 +253,7 @@ class Receiver:
         if handler is None:
             raise UnknownMessage(type(message).__name__, message.wire_version)
         sent_at = datetime.fromtimestamp(opened.iat, UTC)
-        received = Received(opened.iss, opened.jti, opened.key, sent_at, received_at, record.value)
+        received = Received(opened.iss, opened.jti, opened.key, sent_at, received_at, Proof.of(record.value, opened))
         session.info["actor"] = Actor("peer", opened.iss)
         with trace_from(record.headers.get("traceparent")):
             await handler(session, message, received)

@@ -72,5 +72,10 @@ class MetricsMiddleware:
         try:
             await self.app(scope, receive, send_and_note)
         finally:
-            route = getattr(scope.get("route"), "path", None) or UNKNOWN_ROUTE
-            self.metrics.http_seconds.labels(method, route, str(status)).observe(perf_counter() - started)
+            self.metrics.http_seconds.labels(method, _template(scope), str(status)).observe(perf_counter() - started)
+
+
+def _template(scope: Scope) -> str:
+    """The route's whole template: FastAPI keeps it beside a nested router's route, whose own `path` lacks the prefixes."""
+    route = scope.get("fastapi", {}).get("effective_route_context") or scope.get("route")
+    return getattr(route, "path", None) or UNKNOWN_ROUTE

@@ -38,12 +38,16 @@ OFFICER_ROLES = frozenset(Role) - {Role.NODE}
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One post of one officer on one day: where (unit code, and its six-digit division) and as what (a `Role`)."""
+    """One post of one officer on one day: where (unit code, and its six-digit division) and as what (a `Role`).
+
+    `predecessors` are the closed stations whose work this one has taken over: their cases and people are its own.
+    """
 
     station_code: str
     role: str
     division_code: str
     officer_name: str = ""
+    predecessors: frozenset[str] = frozenset()
 
     @property
     def header(self) -> str:

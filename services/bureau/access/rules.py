@@ -27,7 +27,7 @@ FIELDS_WITHOUT_PERSONS = frozenset(
 
 class Scope(StrEnum):
     STATION = "station"
-    """The object belongs to the caller's own station."""
+    """The object belongs to the caller's own station, or to a closed one that it succeeds."""
     REGION = "region"
     """The object's division is the caller's own."""
     BUREAU = "bureau"
@@ -305,7 +305,15 @@ def _reaches(caller: Caller, scope: Scope, facts: Facts) -> bool:
         return facts.bureau == caller.bureau
     if scope is Scope.REGION:
         return facts.division_code == caller.post.division_code
-    return facts.station_code == caller.post.station_code
+    return facts.station_code == caller.post.station_code or facts.station_code in caller.post.predecessors
+
+
+def area(officer: Officer, scope: Scope) -> list[str]:
+    """What `scope` means to a list of rows, as SQL LIKE patterns of the unit codes that it may show."""
+    post = officer.post
+    if scope is Scope.STATION:
+        return [post.station_code, *sorted(post.predecessors)]
+    return [f"{post.division_code}%" if scope is Scope.REGION else "%"]
 
 
 def _has_open_case(caller: Caller, facts: Facts) -> bool:

@@ -10,6 +10,7 @@ from pydantic_core import to_json
 from services.bureau.access.calls import Call, act, public
 from services.bureau.console import acts
 from shared.contract.fields import ReasonText
+from shared.database import Session
 from shared.messaging import dead_letters
 from shared.messaging.dead_letters import MOST_AT_ONCE
 from shared.web import Form, NotFound, RowNumber
@@ -101,6 +102,8 @@ async def preview(letter: RowNumber, call: Annotated[Call, Depends(act("operatio
 @router.post("/api/v1/operations/dead-letters/replay")
 async def replay(form: Replay, call: Annotated[Call, Depends(act("operations.replay"))]) -> Response:
     """Handle letters again, one by one, each in its own transaction; what each gave is told."""
+    if (kept := await call.answered()) is not None:
+        return kept
     results: list[dict[str, Any]] = []
     for letter in form.letters:
         try:
@@ -109,7 +112,11 @@ async def replay(form: Replay, call: Annotated[Call, Depends(act("operations.rep
         except dead_letters.NoSuchLetter:
             outcome = "no_such_letter"
         results.append({"letter": letter, "outcome": outcome})
-    return _json({"results": results})
+
+    async def told(session: Session) -> dict[str, Any]:
+        return {"results": results}
+
+    return await call.once(told)
 
 
 @router.post("/api/v1/operations/dead-letters/{letter}/skip")

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from services.bureau.access.calls import Call, act
-from services.bureau.access.rules import Facts, Scope
+from services.bureau.access.rules import Facts, area
 from services.bureau.population import acts
 from services.bureau.population.rules import HoldRow, HouseholdRow, NotInRegister, ResidentRow
 from services.bureau.population.tables import (
@@ -90,8 +90,8 @@ async def read_resident(
     post = call.officer.post
 
     async def unit(session: Session) -> ResidentView | None:
-        area = post.division_code if call.reach().scope is Scope.REGION else post.station_code
-        is_open = call.case is not None and await call.wiring.is_open_case(session, call.case, area)
+        own = area(call.officer, call.reach().scope)
+        is_open = call.case is not None and await call.wiring.is_open_case(session, call.case, own)
         # Before the register is searched: nobody finds out who is in it without a purpose and an open case.
         call.decide(Facts(station_code=post.station_code, division_code=post.division_code, case_open=is_open))
         purpose = call.purpose or ""

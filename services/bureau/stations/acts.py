@@ -9,7 +9,7 @@ from sqlalchemy import Row, bindparam, delete, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from services.bureau.access.callers import Post
-from services.bureau.stations.rules import SUCCESSORS_MAX, OwnPost, follow, read_posts, read_stations
+from services.bureau.stations.rules import SUCCESSORS_MAX, OwnPost, follow, predecessors, read_posts, read_stations
 from services.bureau.stations.tables import directory, directory_told, post, station
 from shared.audit import AuditEntry, write_audit
 from shared.contract.messages import DirectoryPublished
@@ -24,6 +24,9 @@ from shared.web import InvalidInput, NotFound
 LOCK_OWN_LIST = select(func.pg_advisory_xact_lock(func.hashtextextended("stations.load_own", 0)))
 STATIONS = select(station).where(station.c.bureau == bindparam("bureau")).order_by(station.c.code)
 UNIT = select(station).where(station.c.bureau == bindparam("bureau"), station.c.code == bindparam("code"))
+CLOSED = select(station.c.code, station.c.successor).where(
+    station.c.bureau == bindparam("bureau"), station.c.valid_until < bindparam("day"), station.c.successor.is_not(None)
+)
 VERSION = select(directory.c.version).where(directory.c.bureau == bindparam("bureau"))
 DIRECTORY = select(directory).where(directory.c.bureau == bindparam("bureau"))
 DIRECTORIES = select(directory).order_by(directory.c.bureau)
@@ -168,8 +171,18 @@ async def _unit(session: Session, bureau: str, code: str) -> Station | None:
 
 async def posts_of(session: Session, badge_no: str, day: date) -> Sequence[Post]:
     """The posts that an officer of ours holds on `day`."""
-    rows = await session.execute(POSTS, {"badge_no": badge_no, "day": day})
-    return [Post(row.station_code, row.role, division_of_unit(row.station_code), row.officer_name) for row in rows]
+    rows = (await session.execute(POSTS, {"badge_no": badge_no, "day": day})).all()
+    closed = {row.code: row.successor for row in await session.execute(CLOSED, {"bureau": session.node.bureau, "day": day})}
+    return [
+        Post(
+            row.station_code,
+            row.role,
+            division_of_unit(row.station_code),
+            row.officer_name,
+            predecessors(closed, row.station_code),
+        )
+        for row in rows
+    ]
 
 
 async def _replace_list(

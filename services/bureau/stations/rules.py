@@ -185,3 +185,13 @@ def follow(stations: Mapping[str, Station], code: str, day: date) -> Station | F
             return _fault("", "station_closed", message, code=code, on=one.valid_until.isoformat())
         here = one.successor
     return _fault("", "successors", N_("the successors of station {code} lead in a circle"), code=code)
+
+
+def predecessors(closed: Mapping[str, str], code: str) -> frozenset[str]:
+    """The stations of `closed` (code -> successor) whose work has come to `code`, over any number of successions."""
+    found: set[str] = set()
+    new = {code}
+    while new:
+        new = {one for one, successor in closed.items() if successor in new} - found - {code}
+        found |= new
+    return frozenset(found)

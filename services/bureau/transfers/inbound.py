@@ -5,6 +5,7 @@ Rule 0 is in the key: a case is found by (sender, case), so a bureau can only sp
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 
 import structlog
@@ -12,7 +13,7 @@ import structlog
 from services.bureau.stations import acts as stations
 from services.bureau.stations.acts import UnknownStation
 from services.bureau.transfers.acts.cases import TOMBSTONES_SINCE, load_case
-from services.bureau.transfers.acts.moving import conclude, happen, say
+from services.bureau.transfers.acts.moving import conclude, happen, renew_settlement_due, say
 from services.bureau.transfers.rules.case import Case, Member
 from services.bureau.transfers.rules.messages import foreign_permit, wrong_members
 from services.bureau.transfers.states import On, Side, State
@@ -97,6 +98,8 @@ async def on_migration_certificate_issued(session: Session, message: MigrationCe
         case.write(certificate=message.certificate)
     if moved.changed or moved.asked_again or is_news:
         await conclude(session, case, type(message).__name__, [moved])
+    if is_news:
+        await renew_settlement_due(session, case)
 
 
 async def on_permit_returned(session: Session, message: PermitReturned, received: Received) -> None:
@@ -142,7 +145,7 @@ async def on_transfer_settled(session: Session, message: TransferSettled, receiv
     settled = await happen(session, case, On.TransferSettled, _of(case, epochs), epochs=epochs)
     voided = await happen(session, case, On.TransferVoided, _of(case, message.voided))
     for member in settled.changed:
-        member.settlement = received.envelope  # the proof that is shown with "moved"
+        member.settlement = asdict(received.proof)
     if settled.changed or settled.asked_again or voided.changed:
         await conclude(session, case, type(message).__name__, [settled, voided])
 

@@ -30,6 +30,7 @@ from shared.contract.questions import (
     PersonStatus,
     PersonStatusAnswer,
     PlaceState,
+    Proof,
     Question,
     ResidentExcerpt,
     ResidentForTransfer,
@@ -83,7 +84,7 @@ async def _standing(session: Session, row: ResidentRow) -> PersonStatusAnswer:
         member = (await session.execute(GONE_BY_CASE, key)).first()
         if member is not None:
             since = member.state_since_business.astimezone(CHINA).date()
-            proof = None if member.settlement is None else member.settlement.decode()
+            proof = None if member.settlement is None else Proof.model_validate(member.settlement)
     return PersonStatusAnswer(
         kind=STANDINGS[row.kind], epoch=row.epoch, case=row.case_id, counterpart=row.counterpart, since=since, proof=proof
     )

@@ -20,7 +20,6 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
-    LargeBinary,
     Sequence,
     SmallInteger,
     Table,
@@ -28,6 +27,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from services.bureau.transfers.states import TERMINAL, TRANSFER, Side, State
 from shared.contract.codes import ReturnCode
@@ -139,6 +139,9 @@ def _legal_states() -> str:
 
 OPEN_AT_DESTINATION = ("DRAFT", "ACCEPTED", "SUPPLEMENT_REQUIRED", "UNDER_REVIEW", "APPROVED", "CERTIFIED", "SETTLING")
 
+NUMBERED_HERE = text("side = 'destination' AND previous_case IS NULL")  # a corrected application keeps its number
+ONE_OPEN_CASE = "uq_transfer_member_one_open_case"
+
 transfer_case = Table(
     "transfer_case",
     metadata,
@@ -166,7 +169,7 @@ transfer_case = Table(
     CheckConstraint("side IN ('destination', 'origin')", name="side"),
     CheckConstraint("issue >= 0 AND version >= 1", name="counters"),
     Index("ix_transfer_case_case_id", "case_id"),
-    Index("ix_transfer_case_apply_no", "apply_no", postgresql_where=text("apply_no IS NOT NULL")),
+    Index("uq_transfer_case_apply_no", "apply_no", unique=True, postgresql_where=NUMBERED_HERE),
     Index("ix_transfer_case_tombstones", "counterpart", "created_at", postgresql_where=text("file IS NULL")),
 )
 
@@ -181,7 +184,7 @@ transfer_member = Table(
     Column("epoch", Integer, nullable=False),  # that the settled registration will have; 0 while unknown
     Column("citizen_index", BlindIndex(CITIZEN_INDEX_LABEL)),
     Column("void_reason", Text),
-    Column("settlement", LargeBinary),  # at the origin: the destination's signed TransferSettled, the proof of MOVED
+    Column("settlement", JSONB),  # at the origin: the destination's TransferSettled, as `Proof` of MOVED; no personal data
     Column("state_since", DateTime(timezone=True), nullable=False),
     Column("state_since_business", DateTime(timezone=True), nullable=False),
     ForeignKeyConstraint(["counterpart", "case_id"], ["transfer_case.counterpart", "transfer_case.case_id"]),
@@ -190,7 +193,7 @@ transfer_member = Table(
     Index("ix_transfer_member_queue", "side", "state", "state_since"),
     Index("ix_transfer_member_citizen", "citizen_index"),
     Index(
-        "uq_transfer_member_one_open_case",
+        ONE_OPEN_CASE,
         "citizen_index",
         unique=True,
         postgresql_where=text(

@@ -111,6 +111,16 @@ async def test_what_only_time_can_heal_is_tried_by_the_node_itself(zhejiang: Bur
     assert (await zhejiang.one("SELECT * FROM dead_letter")).resolved_by == "node"
 
 
+async def test_a_replay_sent_twice_with_its_key_is_done_once_and_answered_alike(zhejiang: Bureau) -> None:
+    await from_the_future(zhejiang)
+    zhejiang.machine.offset = timedelta(0)
+    (letter,) = await letters(zhejiang)
+    wanted = {"letters": [letter["id"]]}
+    answers = [await zhejiang.ask(O_OPERATOR, "POST", f"{LETTERS}/replay", wanted, Idempotency_Key="replay-1") for _ in range(2)]
+    assert [answer.json() for answer in answers] == [{"results": [{"letter": letter["id"], "outcome": "applied"}]}] * 2
+    assert answers[1].headers["Idempotency-Replayed"] == "true"
+
+
 async def test_several_letters_are_replayed_one_by_one(zhejiang: Bureau) -> None:
     await from_the_future(zhejiang)
     await zhejiang.deliver(Record("zhejiang.transfers", "", {}, b"no envelope"))

@@ -80,3 +80,12 @@ async def test_said_again_while_certified_it_is_silent(shanghai: Bureau) -> None
     await shanghai.told(certificate, by="zhejiang")
     assert await stored_case(shanghai, case) == before
     assert await shanghai.news() == []
+
+
+async def test_a_certificate_issued_again_moves_the_day_by_which_we_must_settle(shanghai: Bureau) -> None:
+    case, first = await certified(shanghai)
+    shanghai.on(2021, 1, 20)
+    again = first.certificate.model_copy(update={"issue": 2, "migration_no": "浙迁00000002", "valid_until": date(2021, 2, 19)})
+    await shanghai.told(first.model_copy(update={"certificate": again}), by="zhejiang")
+    owed = (await shanghai.owed(case))["transfers.settlement"]
+    assert owed_as(owed) == ("zhejiang", "by_us", "2021-02-19")

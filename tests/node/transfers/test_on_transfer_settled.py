@@ -21,7 +21,7 @@ async def test_the_row_has_moved_with_the_proof_and_the_destination_is_told(zhej
     row = await zhejiang.resident(WANG.citizen_id_no)
     assert (row.kind, row.epoch, row.case_id, row.counterpart) == ("MOVED", 1, UUID(case), "shanghai")
     member = await zhejiang.one("SELECT settlement FROM transfer_member WHERE case_id = :c", c=UUID(case))
-    assert member.settlement == record.value
+    assert member.settlement["envelope"] == record.value.decode()
     sent = await zhejiang.said(TransferClosed, to="shanghai")
     assert (sent.case, sent.closed) == (UUID(case), (PlaceEpoch(place=1, epoch=2),))
     assert sent.closed_at == zhejiang.clock.now()

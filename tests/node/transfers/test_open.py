@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from services.bureau.transfers.acts import destination
 from tests.node.bureau import Bureau, faults
-from tests.node.people import AT_FENGJING, HEFEI, LI, STRANGER, WANG, XINDAI, ZHAPU, ZHOU, ZHOU_SON, person
+from tests.node.people import AT_FENGJING, HEFEI, LI, STRANGER, WANG, XINDAI, ZHAPU, ZHOU, ZHOU_SON, mover, person
 from tests.node.transfers.cases import CASES, COUNTER, application, approved, at_destination, opened, talent
 from tests.node.transfers.traces import assert_audited, stored_case
 
@@ -160,6 +161,15 @@ async def test_a_person_already_in_a_case_here_is_refused_with_the_bureau_and_th
     assert fault["en"] == f"this person is in case {number} with zhejiang since 2020-11-20: end that one first"
     assert all(part in fault["zh"] for part in (number, "zhejiang", "2020-11-20"))
     assert await shanghai.fingerprint() == before
+
+
+async def test_a_number_that_is_drawn_twice_is_drawn_anew(shanghai: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = iter(["QY310116202011200000018", "QY310116202011200000018", "QY310116202011200000027"])
+    monkeypatch.setattr(destination, "new_apply_no", lambda division, day: next(drawn))
+    first = await shanghai.ask(COUNTER, "POST", CASES, application(mover(1)))
+    second = await shanghai.ask(COUNTER, "POST", CASES, application(mover(2)))
+    numbers = [answer.json()["apply_no"] for answer in (first, second)]
+    assert numbers == ["QY310116202011200000018", "QY310116202011200000027"]
 
 
 async def test_two_counters_that_open_for_one_person_at_once_make_one_case(shanghai: Bureau) -> None:

@@ -1,5 +1,6 @@
 """What other bureaus ask us: answered by the rule table, audited with their officer's role, purpose and case."""
 
+import json
 from uuid import UUID
 
 import pytest
@@ -80,11 +81,9 @@ async def test_who_has_moved_is_pointed_to_with_the_signed_proof(zhejiang: Burea
     settlement = zhejiang.sealed(settled(case, zhejiang), by="shanghai")
     await zhejiang.deliver(settlement)
     told = await standing(zhejiang, WANG.citizen_id_no)
-    assert (told.kind, told.counterpart, told.proof) == (  # type: ignore[attr-defined]
-        Standing.MOVED,
-        "shanghai",
-        settlement.value.decode(),
-    )
+    assert (told.kind, told.counterpart) == (Standing.MOVED, "shanghai")  # type: ignore[attr-defined]
+    assert told.proof.envelope == settlement.value.decode()  # type: ignore[attr-defined]
+    assert json.loads(told.proof.content)["body"]["case"] == case  # type: ignore[attr-defined]
 
 
 async def test_who_is_bound_is_arriving(shanghai: Bureau) -> None:

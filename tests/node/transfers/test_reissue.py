@@ -46,3 +46,14 @@ async def test_a_request_for_an_issue_that_is_replaced_already_is_answered_at_on
     await zhejiang.told(asked, by="shanghai")
     assert await zhejiang.said(MigrationCertificateIssued, to="shanghai") == second
     assert set(await zhejiang.owed(case)) == {"transfers.settlement"}
+
+
+async def test_the_settlement_is_due_with_the_new_certificates_end_and_as_old_as_before(zhejiang: Bureau) -> None:
+    case, _ = await sealed(zhejiang)
+    before = (await zhejiang.owed(case))["transfers.settlement"]
+    zhejiang.on(2021, 1, 20)
+    await zhejiang.done(O_VERIFIER, case, "reissue")
+    after = (await zhejiang.owed(case))["transfers.settlement"]
+    assert owed_as(before) == ("shanghai", "by_them", "2021-01-28")
+    assert owed_as(after) == ("shanghai", "by_them", "2021-02-19")
+    assert (after.since, after.business_since) == (before.since, before.business_since)

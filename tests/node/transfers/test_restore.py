@@ -91,7 +91,8 @@ async def test_the_officer_names_another_household_of_the_station(zhejiang: Bure
     ("body", "status", "field", "rule"),
     [
         (REASON | {"household_no": "900000099"}, 422, "household_no", "unknown_household"),
-        (REASON | {"household_no": "000000002"}, 409, "relation_to_head_code", "second_head"),  # the Zhous have a head
+        (REASON | {"household_no": "900000099", "new_household_address": "演示路9号"}, 422, "", "two_households"),
+        (REASON | {"new_household_address": ""}, 422, "new_household_address", "string_too_short"),
         (REASON | {"household_no": "a\x00b"}, 422, "household_no", "control_character"),
         ({"reason": ""}, 422, "reason", "string_too_short"),
         ({}, 422, "reason", "missing"),
@@ -115,3 +116,33 @@ async def test_only_those_who_were_not_settled_are_restored(zhejiang: Bureau) ->
     assert (father.kind, father.restoration_due, father.relation_code) == ("ACTIVE", False, "02")
     assert (household.head_resident_id, household.dissolved_on) == (father.id, None)
     assert (await zhejiang.resident(ZHOU.citizen_id_no)).kind == "MOVED"
+
+
+async def test_a_family_whose_household_was_dissolved_gets_a_new_one_with_its_relations(zhejiang: Bureau) -> None:
+    case, _ = await sealed(zhejiang, permit_for(*(one for one, _ in FAMILY)))
+    await zhejiang.told(voided(case, places=(1, 2, 3, 4)), by="shanghai")
+    old = (await zhejiang.resident(ZHOU.citizen_id_no)).household_id
+    await zhejiang.rows("UPDATE household SET dissolved_on = '2020-12-30' WHERE id = :h RETURNING id", h=old)
+    await zhejiang.done(O_VERIFIER, case, "restore", REASON | {"new_household_address": "乍浦镇演示路9号"})
+    rows = [await zhejiang.resident(one.citizen_id_no) for one, _ in FAMILY]
+    assert [row.relation_code for row in rows] == [relation for _, relation in FAMILY]
+    assert len({row.household_id for row in rows}) == 1
+    made = await zhejiang.one("SELECT * FROM household WHERE id = :h", h=rows[0].household_id)
+    heads = [row.id for row in rows if row.relation_code == "02"]
+    assert (made.station_code, made.division_code, [made.head_resident_id]) == (ZHAPU, "330482", heads)
+    assert made.id != old
+
+
+async def test_no_other_household_while_the_own_one_stands(zhejiang: Bureau) -> None:
+    case = await at_origin(zhejiang, "RESTORED")
+    before = await zhejiang.fingerprint()
+    for elsewhere in ({"household_no": "000000002"}, {"new_household_address": "乍浦镇演示路9号"}):
+        answer = await zhejiang.act(O_VERIFIER, case, "restore", REASON | elsewhere)
+        assert (answer.status_code, faults(answer)) == (409, [("household_no", "not_needed")])
+    assert await zhejiang.fingerprint() == before
+
+
+async def test_a_household_that_has_a_head_gets_no_second_one(zhejiang: Bureau) -> None:
+    case = await dissolved(zhejiang)
+    answer = await zhejiang.act(O_VERIFIER, case, "restore", REASON | {"household_no": "000000002"})  # the Zhous have a head
+    assert (answer.status_code, faults(answer)) == (409, [("relation_to_head_code", "second_head")])

@@ -95,7 +95,14 @@ async def test_a_silent_destination_is_told_with_its_silence_and_the_officer_dec
     heard = (await zhejiang.one("SELECT last_heard FROM peer WHERE bureau = 'shanghai'")).last_heard
     assert heard.isoformat(timespec="seconds") in answer.json()["detail"]
     assert await zhejiang.fingerprint() == before
-    await zhejiang.done(O_VERIFIER, case, "seal", CONFIRMED | {"without_answer": True})
+    told = await zhejiang.done(O_VERIFIER, case, "seal", CONFIRMED | {"without_answer": True})
+    assert [(note["kind"], note["text"]) for note in told["notes"]] == [("without_answer", "shanghai")]
+
+
+async def test_who_need_not_go_without_an_answer_leaves_no_remark(zhejiang: Bureau) -> None:
+    case = await received(zhejiang)
+    told = await zhejiang.done(O_VERIFIER, case, "seal", CONFIRMED | {"without_answer": True})
+    assert told["notes"] == []
     await zhejiang.said(MigrationCertificateIssued, to="shanghai")
 
 

@@ -10,6 +10,7 @@ from shared.contract.registry import QUESTIONS, ContentError, decode_answer
 
 Sample = Callable[[str], dict[str, Any]]
 ENVELOPE = "e30.e30.AAAA"
+PROOF = {"envelope": ENVELOPE, "salt": "A" * 22, "content": "{}"}
 GONE = {"place": 1, "state": "GONE"}
 
 
@@ -34,7 +35,9 @@ def test_paths_follow_from_capability_and_name(name: str) -> None:
         ("PersonStatus", {"kind": "MOVED", "epoch": 1}, "case_on_the_way"),
         ("PersonStatus", {"kind": "IN_TRANSIT", "epoch": 1, "counterpart": "anhui"}, "case_on_the_way"),
         ("PersonStatus", {"kind": "ELSEWHERE"}, "enum"),
-        ("PersonStatus", {"kind": "HERE", "epoch": 1, "proof": "no envelope"}, "string_pattern_mismatch"),
+        ("PersonStatus", {"kind": "HERE", "epoch": 1, "proof": {**PROOF, "envelope": "none"}}, "string_pattern_mismatch"),
+        ("PersonStatus", {"kind": "HERE", "epoch": 1, "proof": {**PROOF, "salt": "AAAA"}}, "string_pattern_mismatch"),
+        ("PersonStatus", {"kind": "HERE", "epoch": 1, "proof": PROOF}, None),
         ("ResidentForTransfer", {"found": False}, None),
         ("ResidentForTransfer", {"found": True}, "found_with_resident"),
         ("TransferState", {}, None),

@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from services.bureau.stations.rules import follow
+from services.bureau.stations.rules import follow, predecessors
 from shared.contract.records import Station
 from shared.identifiers.errors import Fault
 
@@ -64,3 +64,14 @@ def test_on_its_last_day_a_station_still_works() -> None:
 )
 def test_otherwise_the_fault_says_why(stations: tuple[Station, ...], code: str, rule: str) -> None:
     assert outcome(code, *stations) == rule
+
+
+def test_a_station_has_the_work_of_everything_that_was_closed_into_it() -> None:
+    closed = {FIRST: SECOND, "310116940000": SECOND, SECOND: THIRD, "310116950000": "310116960000"}
+    assert predecessors(closed, THIRD) == {SECOND, FIRST, "310116940000"}
+    assert predecessors(closed, SECOND) == {FIRST, "310116940000"}
+    assert predecessors(closed, FIRST) == frozenset()
+
+
+def test_predecessors_that_lead_in_a_circle_end() -> None:
+    assert predecessors({FIRST: SECOND, SECOND: FIRST}, FIRST) == {SECOND}

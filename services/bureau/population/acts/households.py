@@ -148,7 +148,7 @@ async def confirm_restoration(session: Session, resident_id: UUID, *, placement:
     """The legal entry 恢复户口: until it is made, other business on the row is held.
 
     Without `placement` the person stays in the household; who returns to one without a head becomes its head. Raises RowRefused
-    when no entry is due, HouseholdRefused when the household was dissolved and no other is named."""
+    when no entry is due, HouseholdRefused when the household was dissolved and no other is named, or stands and one is."""
     member = await get_resident(session, resident_id, lock=True)
     if not member.restoration_due:
         raise RowRefused("restoration_due", N_("no restoration is waiting to be entered for this person"))
@@ -156,6 +156,9 @@ async def confirm_restoration(session: Session, resident_id: UUID, *, placement:
     if target.dissolved_on is not None:
         message = N_("the household was dissolved on {on}: name another one")
         raise HouseholdRefused("dissolved", message, field="household_no", on=target.dissolved_on.isoformat())
+    if placement is not None and (await get_household(session, member.household_id)).dissolved_on is None:
+        message = N_("the person's own household still stands: no other one is needed")
+        raise HouseholdRefused("not_needed", message, field="household_no")
     others = [one for one in await members_of_household(session, target.id) if one.id != resident_id]
     relation = placement.relation_code if placement else member.relation_code
     has_head = any(one.id == target.head_resident_id for one in others)

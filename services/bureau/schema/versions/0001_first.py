@@ -233,7 +233,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("counterpart", "case_id", name=op.f("pk_transfer_case")),
     )
     op.create_index(
-        "ix_transfer_case_apply_no", "transfer_case", ["apply_no"], unique=False, postgresql_where=sa.text("apply_no IS NOT NULL")
+        "uq_transfer_case_apply_no",
+        "transfer_case",
+        ["apply_no"],
+        unique=True,
+        postgresql_where=sa.text("side = 'destination' AND previous_case IS NULL"),
     )
     op.create_index("ix_transfer_case_case_id", "transfer_case", ["case_id"], unique=False)
     op.create_index(
@@ -314,7 +318,7 @@ def upgrade() -> None:
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("citizen_index", sa.LargeBinary(), nullable=True),
         sa.Column("void_reason", sa.Text(), nullable=True),
-        sa.Column("settlement", sa.LargeBinary(), nullable=True),
+        sa.Column("settlement", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("state_since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("state_since_business", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
@@ -413,7 +417,11 @@ def downgrade() -> None:
     op.drop_table("transfer_receipt")
     op.drop_index("ix_transfer_case_tombstones", table_name="transfer_case", postgresql_where=sa.text("file IS NULL"))
     op.drop_index("ix_transfer_case_case_id", table_name="transfer_case")
-    op.drop_index("ix_transfer_case_apply_no", table_name="transfer_case", postgresql_where=sa.text("apply_no IS NOT NULL"))
+    op.drop_index(
+        "uq_transfer_case_apply_no",
+        table_name="transfer_case",
+        postgresql_where=sa.text("side = 'destination' AND previous_case IS NULL"),
+    )
     op.drop_table("transfer_case")
     op.drop_table("station")
     op.drop_table("relay_lease")

@@ -10,6 +10,7 @@ from services.bureau.transfers.rules.case import Case, Member
 from services.bureau.transfers.rules.errors import NoSuchCase
 from services.bureau.transfers.states import Side, State
 from services.bureau.transfers.tables import (
+    NUMBERED_HERE,
     OPEN_AT_DESTINATION,
     document_number,
     transfer_case,
@@ -55,6 +56,7 @@ UPDATE_MEMBER = (
 )
 INSERT_RECEIPT = insert(transfer_receipt)
 NEXT_NUMBER = select(document_number.next_value())
+NUMBER_TAKEN = select(transfer_case.c.case_id).where(transfer_case.c.apply_no == bindparam("apply_no"), NUMBERED_HERE)
 TOMBSTONES_SINCE = select(func.count()).where(
     transfer_case.c.counterpart == bindparam("a_counterpart"),
     transfer_case.c.file.is_(None),

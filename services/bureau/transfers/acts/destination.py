@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
@@ -14,7 +14,7 @@ from services.bureau.population import acts as population
 from services.bureau.rulebook import RuleBook
 from services.bureau.stations import acts as stations
 from services.bureau.stations.acts import UnknownStation
-from services.bureau.transfers.acts.cases import OPEN_CASES_OF, keep_receipt, load_for_officer, next_number
+from services.bureau.transfers.acts.cases import NUMBER_TAKEN, OPEN_CASES_OF, keep_receipt, load_for_officer, next_number
 from services.bureau.transfers.acts.moving import conclude, happen
 from services.bureau.transfers.rules.application import (
     SELF,
@@ -30,7 +30,7 @@ from services.bureau.transfers.rules.case import Case, Member
 from services.bureau.transfers.rules.documents import Issuer, Numbers, make_permit
 from services.bureau.transfers.rules.errors import PROTOCOL, REGULATIONS, ApplicationRefused, NotInThisState, fault
 from services.bureau.transfers.states import BEGINS, On, Side, State
-from services.bureau.transfers.tables import PACKAGE_PERMIT, Application, Mover, NewHome, Note, OldHome
+from services.bureau.transfers.tables import ONE_OPEN_CASE, PACKAGE_PERMIT, Application, Mover, NewHome, Note, OldHome
 from shared.contract.codes import VoidReason
 from shared.database import CHINA, Session
 from shared.identifiers.apply_no import new_apply_no
@@ -41,6 +41,7 @@ from shared.identifiers.texts import N_
 from shared.identifiers.unit_code import division_of_unit
 
 BEFORE_APPROVAL = (State.DRAFT, State.ACCEPTED, State.SUPPLEMENT_REQUIRED, State.UNDER_REVIEW)
+NUMBER_DRAWS = 20
 VOID_BY_OFFICER = frozenset({VoidReason.WITHDRAWN, VoidReason.EXPIRED, VoidReason.INVALID})
 
 
@@ -93,9 +94,9 @@ async def open_case(session: Session, officer: Officer, form: ApplicationForm, *
     origin_bureau = origin_bureau_of(form)
     if origin_bureau is None:
         raise AssertionError("refused above")
-    apply_no = new_apply_no(form.destination.division_code, today)
-    if previous is not None:
-        apply_no = await _number_of(session, officer, previous, form) or apply_no
+    apply_no = None if previous is None else await _number_of(session, officer, previous, form)
+    if apply_no is None:
+        apply_no = await _fresh_number(session, form.destination.division_code, today)
     application = await _application(session, officer, form, origin_bureau)
     code = new_query_code()
     case = Case(
@@ -116,6 +117,8 @@ async def open_case(session: Session, officer: Officer, form: ApplicationForm, *
     try:
         await conclude(session, case, "open", [])
     except IntegrityError as error:  # two officers at once: the database lets one of them open a case for a person
+        if ONE_OPEN_CASE not in str(error.orig):
+            raise
         message = N_("a case of one of these persons has just been opened by another officer")
         raise ApplicationRefused(fault("applicant", "open_case", f"{REGULATIONS} Art. 6", message)) from error
     return Opened(case, code)
@@ -213,6 +216,15 @@ async def _number_of(session: Session, officer: Officer, previous: UUID, form: A
     return before.apply_no
 
 
+async def _fresh_number(session: Session, division_code: str, today: date) -> str:
+    """A case number that no case of ours has: a district with a thousand cases a day would draw one twice."""
+    for _ in range(NUMBER_DRAWS):
+        number = new_apply_no(division_code, today)
+        if (await session.execute(NUMBER_TAKEN, {"apply_no": number})).first() is None:
+            return number
+    raise AssertionError(f"{NUMBER_DRAWS} draws of a million numbers were all taken")
+
+
 def _own_station(session: Session, officer: Officer) -> Facts:
     post = officer.post
     return Facts(station_code=post.station_code, division_code=post.division_code, bureau=session.node.bureau)
@@ -304,18 +316,11 @@ async def void(session: Session, officer: Officer, case_id: UUID, reason: VoidRe
         message = N_("an officer voids as one of {allowed}")
         allowed = ", ".join(sorted(VOID_BY_OFFICER))
         raise ApplicationRefused(fault("reason_code", "void_reason", PROTOCOL, message, allowed=allowed))
-    _require_none_signed(case)
     for member in case.in_state(State.APPROVED, State.CERTIFIED):
         member.void_reason = reason.value
     case.write(void_text=text)
     await act_on(session, case, On.VOID)
     return case
-
-
-def _require_none_signed(case: Case) -> None:
-    signed = case.in_state(State.SETTLING, State.HERE)
-    if signed:
-        raise NotInThisState(On.VOID.value, (member.state for member in signed))
 
 
 async def wait(session: Session, officer: Officer, case_id: UUID, reason: str) -> Case:

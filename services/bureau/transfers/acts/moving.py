@@ -23,6 +23,7 @@ from services.bureau.transfers.states import (
     REISSUE,
     TRANSFER,
     Await,
+    Awaited,
     Counted,
     On,
     Row,
@@ -36,7 +37,7 @@ from services.bureau.transfers.states import Owed as OwedInTable
 from shared.audit import AuditEntry, write_audit
 from shared.database import CHINA, Session
 from shared.identifiers.working_days import add_working_days
-from shared.messaging import Owed, record, set_owed
+from shared.messaging import Owed, record, set_due, set_owed
 
 ABSENT = Row(RowKind.ABSENT, 0)
 RESIDENT_OF = select(resident.c.id).where(resident.c.citizen_id_index == bindparam("citizen"))
@@ -149,6 +150,13 @@ async def say_again(session: Session, case: Case, what: str) -> bool:
     waiting = [m for m in case.in_order() if (a := TRANSFER.awaits(case.side, m.state)) is not None and a.owed.what.value == what]
     await say(session, case, waiting)
     return bool(waiting)
+
+
+async def renew_settlement_due(session: Session, case: Case) -> None:
+    """A certificate issued again lives longer, and the settlement is due with its end."""
+    for one in owed_of(session, case):
+        if one.kind == f"transfers.{Awaited.SETTLEMENT.value}":
+            await set_due(session, case.case_id, one)
 
 
 def owed_of(session: Session, case: Case) -> list[Owed]:

@@ -1,21 +1,22 @@
 """What officers of the origin do: verify against the own register, seal or return, ask to cancel, reissue, restore."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from uuid_utils.compat import uuid7
 
 from services.bureau.access.callers import Officer
 from services.bureau.population import acts as population
-from services.bureau.population.acts import Placement
-from services.bureau.population.rules import ResidentRow
+from services.bureau.population.acts import NewHousehold, Placement
+from services.bureau.population.rules import ResidentRow, relation_to_new_head
+from services.bureau.population.tables import HEAD_RELATION
 from services.bureau.stations import acts as stations
 from services.bureau.stations.acts import UnknownStation
 from services.bureau.transfers.acts.cases import keep_receipt, load_for_officer, next_number
-from services.bureau.transfers.acts.destination import act_on, issuer_of, load_for, require, short_name
-from services.bureau.transfers.acts.moving import conclude, say
+from services.bureau.transfers.acts.destination import act_on, add_note, issuer_of, load_for, require, short_name
+from services.bureau.transfers.acts.moving import conclude, renew_settlement_due, say
 from services.bureau.transfers.rules.case import Case
 from services.bureau.transfers.rules.documents import Numbers, make_certificate, reissued
 from services.bureau.transfers.rules.errors import PROTOCOL, REGULATIONS, ApplicationRefused, NotInThisState, SealRefused, fault
@@ -23,7 +24,7 @@ from services.bureau.transfers.rules.findings import OFFICERS_CHOICE, Finding, R
 from services.bureau.transfers.states import On, Side, State
 from services.bureau.transfers.tables import PACKAGE_CERTIFICATE, Return
 from shared.contract.codes import ReturnCode
-from shared.contract.fields import Code, HouseholdNo, ReasonText
+from shared.contract.fields import Address, Code, HouseholdNo, ReasonText, contract_error
 from shared.contract.records import MoveInPermit
 from shared.database import Session
 from shared.identifiers.bureau import BureauCode
@@ -52,21 +53,29 @@ class ReturnForm(Form):
 
 
 class RestoreForm(Form):
-    """恢复户口: `household_no` names another household of this station where the old one was dissolved."""
+    """恢复户口. Where the old household was dissolved meanwhile: `household_no` of another one at this station, with the relation
+    to its head (GB/T 4761), or `new_household_address` for a new one, in which the old relations are kept."""
 
     reason: Annotated[ReasonText, Field(min_length=1)]
     household_no: HouseholdNo | None = None
-    relation_to_head_code: Code = "02"
+    relation_to_head_code: Code = HEAD_RELATION
+    new_household_address: Address | None = None
+
+    @model_validator(mode="after")
+    def _one_household(self) -> Self:
+        if self.household_no is not None and self.new_household_address is not None:
+            raise contract_error("two_households", N_("name an existing household or the address of a new one, not both"))
+        return self
 
 
-async def findings(session: Session, case: Case, *, lock: bool = False) -> list[Finding]:
+async def findings(session: Session, case: Case) -> list[Finding]:
     """The permit beside the own register: every difference, with the code a return would name."""
-    return findings_of(
-        _permit_of(case),
-        await _registered(session, case, lock=lock),
-        station_code=case.station_code or "",
-        today=session.node.business_today(),
-    )
+    return await _judged(session, case, await _registered(session, case, lock=False))
+
+
+async def _judged(session: Session, case: Case, registered: Sequence[Registered]) -> list[Finding]:
+    keeper = await _keeper(session, case.station_code or "")
+    return findings_of(_permit_of(case), registered, station_code=keeper, today=session.node.business_today())
 
 
 async def _registered(session: Session, case: Case, *, lock: bool) -> list[Registered]:
@@ -107,9 +116,11 @@ async def seal(session: Session, officer: Officer, case_id: UUID, form: SealForm
         message = N_("contact the applicant first; who denies the application is returned with R06")
         raise ApplicationRefused(fault("applicant_confirms", "not_confirmed", PROTOCOL, message))
     permit, registered = _permit_of(case), await _registered(session, case, lock=True)
-    found = findings_of(permit, registered, station_code=case.station_code or "", today=session.node.business_today())
+    found = await _judged(session, case, registered)
     if found:
         raise SealRefused(one.fault for one in found)
+    if form.without_answer:
+        add_note(session, case, "without_answer", case.counterpart)
     residents = [(one.member.place, one.resident) for one in registered if one.resident is not None]
     await _name_new_head(session, [resident for _, resident in residents], form.new_head)
     await _certify(session, officer, case, permit, residents)
@@ -193,6 +204,7 @@ async def reissue(session: Session, officer: Officer, case_id: UUID) -> Case:
     case.write(certificate=fresh)
     await keep_receipt(session, case, package=PACKAGE_CERTIFICATE, code=0, message="补发")
     await conclude(session, case, "reissue", [])
+    await renew_settlement_due(session, case)
     await say(session, case, sealed)
     return case
 
@@ -203,27 +215,39 @@ async def restore(session: Session, officer: Officer, case_id: UUID, form: Resto
     restored = case.in_state(State.RESTORED)
     if not restored:
         raise NotInThisState("restore", (member.state for member in case.in_order()))
-    placement = await _placement(session, case, form)
-    entered = 0
-    for one in await _registered(session, case, lock=True):
-        is_restored = any(member.place == one.member.place for member in restored)
-        if is_restored and one.resident is not None and one.resident.restoration_due:
-            await population.confirm_restoration(session, one.resident.id, placement=placement, reason=form.reason)
-            entered += 1
-    if not entered:
+    places = {member.place for member in restored}
+    registered = [one.resident for one in await _registered(session, case, lock=True) if one.member.place in places]
+    due = [resident for resident in registered if resident is not None and resident.restoration_due]
+    if not due:
         raise NotInThisState("restore", ["already entered"])
+    for resident, placement in await _placements(session, officer, case, form, due):
+        await population.confirm_restoration(session, resident.id, placement=placement, reason=form.reason)
     await conclude(session, case, "restore", [])
     return case
 
 
-async def _placement(session: Session, case: Case, form: RestoreForm) -> Placement | None:
-    if form.household_no is None:
-        return None
-    found = await population.household_by_no(session, case.station_code or "", form.household_no)
-    if found is None:
-        message = N_("this station has no household {number}")
-        raise ApplicationRefused(fault("household_no", "unknown_household", REGULATIONS, message, number=form.household_no))
-    return Placement(found.id, form.relation_to_head_code)
+async def _placements(
+    session: Session, officer: Officer, case: Case, form: RestoreForm, due: Sequence[ResidentRow]
+) -> list[tuple[ResidentRow, Placement | None]]:
+    """Where each goes, the head of a new household first; None: back to where he was."""
+    if form.household_no is None and form.new_household_address is None:
+        return [(resident, None) for resident in due]
+    if form.new_household_address is None:
+        found = await population.household_by_no(session, case.station_code or "", form.household_no or "")
+        if found is None:
+            message = N_("this station has no household {number}")
+            raise ApplicationRefused(
+                fault("household_no", "unknown_household", REGULATIONS, message, number=form.household_no or "")
+            )
+        return [(resident, Placement(found.id, form.relation_to_head_code)) for resident in due]
+    post = officer.post
+    wanted = NewHousehold(station_code=post.station_code, division_code=post.division_code, address=form.new_household_address)
+    made = await population.create_household(session, wanted)
+    head = next((resident for resident in due if resident.relation_code == HEAD_RELATION), due[0])
+    is_old_head = head.relation_code == HEAD_RELATION
+    relations = [one.relation_code if is_old_head else relation_to_new_head(one, head) for one in due]
+    placed = [(one, Placement(made.id, relation)) for one, relation in zip(due, relations, strict=True)]
+    return sorted(placed, key=lambda one: one[0].id != head.id)
 
 
 def _require_all(case: Case, on: On, state: State) -> None:

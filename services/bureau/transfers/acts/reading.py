@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import Text, any_, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from services.bureau.access.callers import Officer
-from services.bureau.access.rules import Grant, Scope, reach
+from services.bureau.access.rules import Grant, area, reach
 from services.bureau.population.acts import HoldPlaced
 from services.bureau.population.tables import resident
 from services.bureau.transfers.acts.cases import load_case, load_for_officer
@@ -32,6 +33,7 @@ _JOIN = transfer_case.join(
     transfer_member,
     (transfer_case.c.counterpart == transfer_member.c.counterpart) & (transfer_case.c.case_id == transfer_member.c.case_id),
 )
+_IN_AREA = transfer_case.c.station_code.like(any_(bindparam("area", type_=ARRAY(Text))))
 QUEUE = (
     select(
         transfer_case.c.case_id,
@@ -47,7 +49,7 @@ QUEUE = (
     .select_from(_JOIN)
     .where(
         transfer_case.c.file.is_not(None),
-        transfer_case.c.station_code.like(bindparam("stations")),
+        _IN_AREA,
         (bindparam("any_state", type_=transfer_member.c.state.type) == "*")
         | (transfer_member.c.state == bindparam("any_state", type_=transfer_member.c.state.type)),
     )
@@ -71,7 +73,7 @@ RECEIVED_OF_RESIDENT = (
 STATES_OF_CASE = (
     select(transfer_member.c.side, transfer_member.c.state)
     .select_from(_JOIN)
-    .where(transfer_member.c.case_id == bindparam("a_case"), transfer_case.c.station_code.like(bindparam("stations")))
+    .where(transfer_member.c.case_id == bindparam("a_case"), _IN_AREA)
 )
 
 
@@ -134,8 +136,7 @@ async def read_findings(session: Session, officer: Officer, case_id: UUID) -> li
 async def queue(session: Session, officer: Officer, *, state: str | None, after: int, most: int) -> Page:
     """The cases of the officer's station, region or bureau in `state` (any when None), longest there first; no persons."""
     grant = reach(officer, "transfers.read", session.node.business_today())
-    stations = {Scope.STATION: officer.post.station_code, Scope.REGION: f"{officer.post.division_code}%"}.get(grant.scope, "%")
-    values = {"stations": stations, "any_state": state or "*", "most": most + 1, "after": after}
+    values = {"area": area(officer, grant.scope), "any_state": state or "*", "most": most + 1, "after": after}
     rows = (await session.execute(QUEUE, values)).all()
     items = [dict(row._mapping) | {"case": row.case_id} for row in rows[:most]]
     for item in items:
@@ -162,11 +163,11 @@ async def ask_by_timer(session: Session, case_id: UUID, kind: str, peer: str) ->
         await say_again(session, case, kind.partition(".")[2])
 
 
-async def is_open_case(session: Session, case_id: UUID, area: str) -> bool:
-    """Whether officers of `area` (a station, or the six digits of its division) still work on the case.
+async def is_open_case(session: Session, case_id: UUID, area: Sequence[str]) -> bool:
+    """Whether officers of `area` (of `access.rules.area`) still work on the case.
 
     Some member has not come to an end, and the case is theirs: nobody reads a person for another station's case."""
-    rows = (await session.execute(STATES_OF_CASE, {"a_case": case_id, "stations": f"{area}%"})).all()
+    rows = (await session.execute(STATES_OF_CASE, {"a_case": case_id, "area": area})).all()
     return any(State(row.state) not in TERMINAL[Side(row.side)] for row in rows)
 
 

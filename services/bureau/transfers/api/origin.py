@@ -22,23 +22,26 @@ async def seal(case: UUID, form: acts.SealForm, call: Annotated[Call, Depends(ac
 
     The destination is asked first whether the permit still stands; when it is silent, `without_answer` goes on without it."""
     try:
-        await _ask_destination(call, case, go_on_without=form.without_answer)
+        answered = await _ask_destination(call, case, go_on_without=form.without_answer)
     except Conflict:  # sealed already, perhaps by this very request, sent again
         if (kept := await call.answered()) is None:
             raise
         return kept
+    form = form.model_copy(update={"without_answer": not answered})
     return await do(call, lambda session: acts.seal(session, call.officer, case, form))
 
 
-async def _ask_destination(call: Call, case: UUID, *, go_on_without: bool) -> None:
+async def _ask_destination(call: Call, case: UUID, *, go_on_without: bool) -> bool:
+    """Whether it has answered; what it said went through the ordinary receiving. Raises CounterpartSilent."""
     bureau = await call.read(lambda session: acts.destination_of_unsealed(session, call.officer, case))
     try:
         await call.wiring.enquiries.state_of(bureau, case)
     except PeerError:
         if go_on_without:
-            return
+            return False
         since = await call.read(lambda session: acts.silent_since(session, bureau))
         raise CounterpartSilent(bureau, "-" if since is None else since.isoformat(timespec="seconds")) from None
+    return True
 
 
 @router.post("/transfers/{case}/return")

@@ -19,7 +19,8 @@ class Member:
     citizen_index: bytes | str | None
     state_since: datetime
     void_reason: str | None = None
-    settlement: bytes | None = None
+    settlement: dict[str, str] | None = None
+    """At the origin, once gone: the `Proof` that the destination has settled."""
 
 
 @dataclass(slots=True)
