@@ -12,7 +12,7 @@ UNKNOWN_ROUTE = "unknown"  # one label for everything that no route matches: a s
 
 
 class NodeMetrics:
-    """The gauges are set by the loops that know (relay, consumer, timers); times are Unix seconds of the machine clock."""
+    """Counters are counted where it happens, gauges read when Prometheus asks; times are Unix seconds of the machine clock."""
 
     def __init__(self, bureau: str) -> None:
         self.registry = CollectorRegistry()

@@ -47,7 +47,6 @@ class Rule:
     implied: str | None
     fields: frozenset[str] = ALL_FIELDS
     open_case: bool = False
-    party: bool = False
     callers: type[Officer] | type[Peer] = Officer
     valid: tuple[date | None, date | None] = (None, None)
     basis: str
@@ -62,7 +61,6 @@ class Facts:
     bureau: str | None = None
     purpose: str | None = None
     case_open: bool | None = None
-    parties: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +236,6 @@ RULES: tuple[Rule, ...] = (
         scope=Scope.FEDERATION,
         purposes=frozenset({HOUSEHOLD_TRANSFER, OPERATIONS}),
         implied=HOUSEHOLD_TRANSFER,
-        party=True,
         callers=Peer,
         basis=PROCEDURE,
     ),
@@ -291,8 +288,6 @@ def _within_scope(caller: Caller, grant: Grant, facts: Facts) -> Grant:
         raise Denied(f"the object is outside the caller's {rule.scope}", action=rule.action, roles=rule.roles)
     if rule.open_case and not _has_open_case(caller, facts):
         raise Denied("no open case is named", action=rule.action, roles=rule.roles)
-    if rule.party and caller.bureau not in facts.parties:
-        raise Denied(f"{caller.bureau} is no party of the case", action=rule.action, roles=rule.roles)
     return grant
 
 

@@ -80,10 +80,13 @@ async def measure(wiring: Any) -> None:
             metrics.dead_letters.labels(row.reason).set(row.letters)
         metrics.owed.clear()
         metrics.owed_oldest_seconds.clear()
+        ages: dict[str, float] = {}
         for row in await session.execute(OLDEST_OWED):
             by = row.peer if row.direction == "by_them" else wiring.settings.bureau
             metrics.owed.labels(by).inc(row.count)
-            metrics.owed_oldest_seconds.labels(by).set((now - row.oldest).total_seconds())
+            ages[by] = max(ages.get(by, 0.0), (now - row.oldest).total_seconds())
+        for by, age in ages.items():
+            metrics.owed_oldest_seconds.labels(by).set(age)
 
     try:
         await wiring.database.run(unit, name="metrics")

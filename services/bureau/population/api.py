@@ -137,8 +137,7 @@ async def lift_hold(call: Annotated[Call, Depends(act("population.lift_hold"))],
     async def unit(session: Session) -> Lifted:
         person = await acts.get_resident(session, await acts.person_held(session, hold_id))
         call.decide(Facts(station_code=person.station_code))
-        consequences: acts.Consequences = call.wiring.consequences
-        await acts.lift_hold(session, hold_id, consequences=consequences)
+        await acts.lift_hold(session, hold_id)
         return Lifted(id=hold_id)
 
     return await call.once(unit)

@@ -254,5 +254,3 @@ POPULATION_DDL = (
     "CREATE TRIGGER resident_change_keeps BEFORE UPDATE OR DELETE ON resident_change"
     " FOR EACH ROW EXECUTE FUNCTION register_keeps()",
 )
-POPULATION_DROP_DDL = ("DROP FUNCTION register_keeps()", "DROP FUNCTION resident_goes_forward()")
-"""After the tables are dropped, which takes the triggers with them."""

@@ -12,12 +12,12 @@ import structlog
 
 from services.bureau.stations import acts as stations
 from services.bureau.stations.acts import UnknownStation
-from services.bureau.transfers.acts.cases import TOMBSTONES_SINCE, load_case
+from services.bureau.transfers.acts.cases import TOMBSTONES_SINCE, keep_receipt, load_case
 from services.bureau.transfers.acts.moving import conclude, happen, renew_settlement_due, say
 from services.bureau.transfers.rules.case import Case, Member
 from services.bureau.transfers.rules.messages import foreign_permit, wrong_members
 from services.bureau.transfers.states import On, Side, State
-from services.bureau.transfers.tables import Return
+from services.bureau.transfers.tables import MOVED_IN, PACKAGE_CERTIFICATE, Return
 from shared.audit import AuditEntry, write_audit
 from shared.contract.codes import ReturnCode, VoidReason
 from shared.contract.messages import (
@@ -146,6 +146,8 @@ async def on_transfer_settled(session: Session, message: TransferSettled, receiv
     voided = await happen(session, case, On.TransferVoided, _of(case, message.voided))
     for member in settled.changed:
         member.settlement = asdict(received.proof)
+    if settled.changed:
+        await keep_receipt(session, case, package=PACKAGE_CERTIFICATE, code=MOVED_IN, message="迁出且迁入")
     if settled.changed or settled.asked_again or voided.changed:
         await conclude(session, case, type(message).__name__, [settled, voided])
 
@@ -159,6 +161,7 @@ async def on_transfer_closed(session: Session, message: TransferClosed, received
     moved = await happen(session, case, On.TransferClosed, _of(case, epochs), epochs=epochs)
     if moved.changed:
         case.write(closed_at=message.closed_at)
+        await keep_receipt(session, case, package=PACKAGE_CERTIFICATE, code=MOVED_IN, message="迁出且迁入")
         await conclude(session, case, type(message).__name__, [moved])
 
 
@@ -184,6 +187,8 @@ async def on_reissue_requested(session: Session, message: ReissueRequested, rece
     if message.issue < case.issue:
         await say(session, case, case.in_state(State.SEALED))
         return
+    if case.reissue_asked:
+        return  # the timer of who waits: the officer's item is there already
     case.reissue_asked = True
     case.write(reissue_text=message.reason_text)
     await conclude(session, case, type(message).__name__, [])

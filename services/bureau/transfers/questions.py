@@ -13,14 +13,15 @@ from services.bureau.access.callers import Officer, Peer
 from services.bureau.access.rules import HOUSEHOLD_TRANSFER, Facts, decide
 from services.bureau.population import acts as population
 from services.bureau.population.rules import ResidentRow, booklet_order
-from services.bureau.population.tables import HouseholdType, RowKind
+from services.bureau.population.tables import CITIZEN_INDEX_LABEL, HouseholdType, RowKind
 from services.bureau.stations import acts as stations
 from services.bureau.stations.acts import UnknownUnit
 from services.bureau.transfers.acts.cases import load_case
 from services.bureau.transfers.rules.case import Case
 from services.bureau.transfers.rules.speech import speak
 from services.bureau.transfers.states import TRANSFER, Side, State
-from services.bureau.transfers.tables import CITIZEN_INDEX_LABEL, transfer_member
+from services.bureau.transfers.tables import transfer_member
+from shared.audit import AuditEntry, write_audit
 from shared.contract.codes import Standing
 from shared.contract.fields import MEMBERS_MAX
 from shared.contract.questions import (
@@ -41,7 +42,7 @@ from shared.contract.questions import (
 from shared.contract.registry import topic
 from shared.database import CHINA, BlindIndex, Database, Session
 from shared.messaging import Receiver, seal_message
-from shared.peers import Answerer, Inquiry, PeerClient, PeerError
+from shared.peers import Answerer, Inquiry, PeerClient, PeerDown, PeerError, PeerRefused
 
 ARRIVING = select(transfer_member).where(
     transfer_member.c.citizen_index == bindparam("citizen", type_=BlindIndex(CITIZEN_INDEX_LABEL)),
@@ -134,8 +135,20 @@ def _household_member(place: int, row: ResidentRow) -> HouseholdMember:
 
 async def transfer_state(session: Session, question: TransferState, inquiry: Inquiry) -> TransferStateAnswer:
     """How the case stands here, with the messages that our states say, sealed to the asker: what the bus will bring, now."""
-    case = await load_case(session, inquiry.peer, question.case, lock=False)
-    _allow(session, inquiry, "transfers.question.transfer_state", parties=frozenset({inquiry.peer}))
+    _allow(session, inquiry, "transfers.question.transfer_state")
+    case = await load_case(session, inquiry.peer, question.case, lock=False)  # rule 0: only its own
+    await write_audit(
+        session,
+        AuditEntry(
+            action="transfers.question.transfer_state",
+            object_kind="case",
+            object_id=str(question.case),
+            reason="" if case else "no such case with this peer",
+            purpose=inquiry.asker.purpose,
+            case=question.case,
+            peer=inquiry.peer,
+        ),
+    )
     if case is None:
         return TransferStateAnswer()
     today = session.node.business_today()
@@ -164,9 +177,9 @@ ANSWERS: Mapping[type[Question], Answerer] = {
 }
 
 
-def _allow(session: Session, inquiry: Inquiry, action: str, *, parties: frozenset[str] = frozenset()) -> None:
+def _allow(session: Session, inquiry: Inquiry, action: str) -> None:
     peer = Peer.asking(inquiry.peer, inquiry.asker)
-    decide(peer, action, Facts(bureau=session.node.bureau, parties=parties), session.node.business_today())
+    decide(peer, action, Facts(bureau=session.node.bureau), session.node.business_today())
 
 
 async def _read(session: Session, number: str, inquiry: Inquiry, fields: tuple[str, ...]) -> ResidentRow | None:
@@ -203,18 +216,25 @@ class Enquiries:
         asker = Asker(
             officer=self.pseudonym(officer.badge_no), role=officer.role, purpose=HOUSEHOLD_TRANSFER, case=str(case.case_id)
         )
-        return [
-            {"place": mover.place, **await self._ask_about(case.counterpart, mover.citizen_id_no, asker)}
-            for mover in application.movers
-        ]
+        people, silence = [], None
+        for mover in application.movers:
+            if silence is None:
+                try:
+                    people.append({"place": mover.place, **await self._ask_about(case.counterpart, mover.citizen_id_no, asker)})
+                    continue
+                except PeerDown as down:  # a peer that is down would let the officer wait once more for each member
+                    silence = {"no_answer": str(down)}
+            people.append({"place": mover.place, **silence})
+        return people
 
     async def _ask_about(self, bureau: str, number: str, asker: Asker) -> dict[str, Any]:
+        """Raises PeerDown."""
         status, excerpt = PersonStatus(citizen_id_no=number), ResidentForTransfer(citizen_id_no=number)
         try:
             standing = await self.peers.ask(bureau, status, asker=asker, answer=PersonStatusAnswer)
             found = await self.peers.ask(bureau, excerpt, asker=asker, answer=ResidentForTransferAnswer)
-        except PeerError as error:
-            return {"no_answer": str(error)}
+        except PeerRefused as refused:
+            return {"no_answer": str(refused)}
         return {
             "standing": standing.model_dump(mode="json", exclude={"proof"}),
             "resident": None if found.resident is None else found.resident.model_dump(mode="json"),

@@ -218,7 +218,7 @@ SAYS: Final[Mapping[Where, On]] = {
 }
 
 ONE_WORKING_DAY: Final = (timedelta(days=1), Counted.WORKING_DAYS)  # T1: each bureau works on what has come within a day
-CERTIFICATE_VALIDITY: Final = (timedelta(days=30), Counted.CALENDAR_DAYS)  # T4: the citizen has so long to come and sign
+CERTIFICATE_VALIDITY: Final = timedelta(days=30)  # T4, 1994 notice: the citizen has so long to come and sign
 COUNTER_PATIENCE: Final = (timedelta(minutes=10), Counted.MACHINE_TIME)  # somebody stands at the counter: an operator looks
 
 AT_ONCE: Final = timedelta(seconds=1)  # a close takes milliseconds: one not here after a second is late or lost
@@ -230,7 +230,7 @@ DAILY: Final = timedelta(days=1)  # a state that waits for a citizen, who does n
 ASKS_AGAIN: Final[Mapping[Where, Await]] = {
     (Side.DESTINATION, State.APPROVED): Await(Owed(Awaited.CERTIFICATE, *ONE_WORKING_DAY), SOON, HOURLY),
     (Side.DESTINATION, State.SETTLING): Await(Owed(Awaited.CLOSE, *COUNTER_PATIENCE), AT_ONCE, HOURLY),
-    (Side.ORIGIN, State.SEALED): Await(Owed(Awaited.SETTLEMENT, *CERTIFICATE_VALIDITY), DAILY, DAILY),
+    (Side.ORIGIN, State.SEALED): Await(Owed(Awaited.SETTLEMENT, CERTIFICATE_VALIDITY, Counted.CALENDAR_DAYS), DAILY, DAILY),
     (Side.ORIGIN, State.CANCELLING): Await(Owed(Awaited.CANCELLATION, *ONE_WORKING_DAY), SOON, HOURLY),
 }
 # No state of its own: a certificate that CERTIFIED has asked to be issued again (ReissueRequested), until the new one is there.
@@ -239,7 +239,7 @@ REISSUE: Final = Await(Owed(Awaited.REISSUE, *ONE_WORKING_DAY), SOON, HOURLY)
 # The same debts seen by the one who owes them, with the same limits. What a node answers by itself, at once, is not listed.
 OWES: Final[Mapping[Where, Owed]] = {
     (Side.ORIGIN, State.RECEIVED): Owed(Awaited.CERTIFICATE, *ONE_WORKING_DAY),
-    (Side.DESTINATION, State.CERTIFIED): Owed(Awaited.SETTLEMENT, *CERTIFICATE_VALIDITY),
+    (Side.DESTINATION, State.CERTIFIED): Owed(Awaited.SETTLEMENT, CERTIFICATE_VALIDITY, Counted.CALENDAR_DAYS),
 }
 
 # A message that changes nothing, from a counterpart that waits and cannot have heard what this state says: it is said again.

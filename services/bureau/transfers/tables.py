@@ -6,7 +6,6 @@ never deleted. What is personal is one encrypted value; in clear are ids, states
 
 from datetime import date, datetime
 from typing import Literal
-from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import (
@@ -29,13 +28,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from services.bureau.population.tables import CITIZEN_INDEX_LABEL
 from services.bureau.transfers.states import TERMINAL, TRANSFER, Side, State
 from shared.contract.codes import ReturnCode
 from shared.contract.records import MigrationCertificate, MoveInPermit
 from shared.database import BlindIndex, Encrypted, metadata
-
-CITIZEN_INDEX_LABEL = "resident.citizen_id_no"
-"""The register's label on purpose: a member's index equals the resident's, and a household transfer is found by either."""
 
 Category = Literal["KINSHIP", "TALENT"]
 
@@ -127,17 +124,26 @@ class CaseFile(Stored):
     notes: tuple[Note, ...] = ()
 
 
+def _states(side: Side) -> set[State]:
+    """The states of the protocol's table that a row can have."""
+    states = {state for state, _ in TRANSFER.of(side)} | {to for to, _ in TRANSFER.of(side).values()} | TERMINAL[side]
+    return states - {State.UNKNOWN}
+
+
+def _open_states(side: Side) -> tuple[str, ...]:
+    return tuple(sorted(state.value for state in _states(side) - TERMINAL[side]))
+
+
 def _legal_states() -> str:
     """(side, state) pairs of the protocol, as SQL; made from the table, so the two cannot differ."""
     pairs = []
     for side in Side:
-        states = {state for state, _ in TRANSFER.of(side)} | {to for to, _ in TRANSFER.of(side).values()} | TERMINAL[side]
-        listed = ", ".join(f"'{state.value}'" for state in sorted(states - {State.UNKNOWN}))
+        listed = ", ".join(f"'{state.value}'" for state in sorted(_states(side)))
         pairs.append(f"(side = '{side.value}' AND state IN ({listed}))")
     return " OR ".join(pairs)
 
 
-OPEN_AT_DESTINATION = ("DRAFT", "ACCEPTED", "SUPPLEMENT_REQUIRED", "UNDER_REVIEW", "APPROVED", "CERTIFIED", "SETTLING")
+OPEN_AT_DESTINATION = _open_states(Side.DESTINATION)
 
 NUMBERED_HERE = text("side = 'destination' AND previous_case IS NULL")  # a corrected application keeps its number
 ONE_OPEN_CASE = "uq_transfer_member_one_open_case"
@@ -182,7 +188,7 @@ transfer_member = Table(
     Column("side", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("epoch", Integer, nullable=False),  # that the settled registration will have; 0 while unknown
-    Column("citizen_index", BlindIndex(CITIZEN_INDEX_LABEL)),
+    Column("citizen_index", BlindIndex(CITIZEN_INDEX_LABEL)),  # the register's label: it equals the resident's index
     Column("void_reason", Text),
     Column("settlement", JSONB),  # at the origin: the destination's TransferSettled, as `Proof` of MOVED; no personal data
     Column("state_since", DateTime(timezone=True), nullable=False),
@@ -240,4 +246,4 @@ TRANSFERS_DDL = (
 
 PACKAGE_PERMIT = "010122"
 PACKAGE_CERTIFICATE = "010124"
-CaseKey = tuple[str, UUID]
+MOVED_OUT, MOVED_IN = 0, 1  # 跨地区迁移成功标志: 迁出, 迁出且迁入

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from shared.messaging.bus import Record
 from tests.node.bureau import Bureau
-from tests.node.people import WANG
+from tests.node.people import SANXIAOKOU, WANG, ZHOU
 from tests.node.transfers.cases import CASES, COUNTER, approved, permit_for, received
 
 
@@ -32,6 +32,17 @@ async def test_what_waits_for_the_bus_and_for_whom_is_counted_with_its_age(shang
 async def test_what_we_owe_counts_as_ours(zhejiang: Bureau) -> None:
     await received(zhejiang)
     assert (await figures(zhejiang))['quanyu_owed{owed_by="zhejiang"}'] == 1
+
+
+async def test_the_oldest_of_what_we_owe_to_several_counts(zhejiang: Bureau) -> None:
+    await received(zhejiang)
+    zhejiang.machine.offset += timedelta(seconds=90)
+    hefei = {"destination_division_code": "340103", "destination_station_code": SANXIAOKOU, "accepted_by_unit_code": SANXIAOKOU}
+    permit = permit_for(ZHOU, **hefei, issuer_code="340103000000")
+    await zhejiang.told(permit, by="anhui")
+    found = await figures(zhejiang)
+    assert found['quanyu_owed{owed_by="zhejiang"}'] == 2
+    assert 90 <= found['quanyu_owed_oldest_seconds{owed_by="zhejiang"}'] < 120
 
 
 async def test_parts_that_can_be_reached_are_up(quiet_shanghai: Bureau) -> None:

@@ -62,6 +62,16 @@ async def test_a_silent_origin_is_said_and_stops_nothing(shanghai: Bureau) -> No
     await shanghai.done(COUNTER, case, "submit")
 
 
+async def test_a_silent_origin_is_waited_for_once_however_many_move(shanghai: Bureau) -> None:
+    case = await at_destination(shanghai, "ACCEPTED", application(WANG, ZHOU_SON))
+    shanghai.peers.down.add("zhejiang")
+    asked: list[str] = []
+    shanghai.wiring.peers._counted = lambda peer, question, outcome: asked.append(outcome)
+    told = await shanghai.done(COUNTER, case, "look-up")
+    assert [list(person) for person in told["people"]] == [["place", "no_answer"]] * 2
+    assert asked == ["no_answer"]
+
+
 async def test_it_is_audited_with_the_case(shanghai: Bureau) -> None:
     case = await at_destination(shanghai, "ACCEPTED")
     await shanghai.done(COUNTER, case, "look-up")

@@ -220,3 +220,11 @@ async def test_a_question_sealed_for_another_bureau_is_refused(zhejiang: Bureau,
 
 async def test_an_unknown_path_of_the_door_is_not_found(zhejiang: Bureau) -> None:
     assert (await zhejiang.door.post("/peer/v1/population/everything", content=b"x")).status_code == 404
+
+
+async def test_a_question_about_a_case_is_written_down_also_when_there_is_none(zhejiang: Bureau) -> None:
+    case = await at_origin(zhejiang, "SEALED")
+    for by, reason in (("shanghai", ""), ("jiangsu", "no such case with this peer")):
+        await zhejiang.answers(TransferState(case=UUID(case)), NODE, by=by, key=case)
+        row = (await zhejiang.audit("transfers.question.transfer_state", case_id=UUID(case)))[-1]
+        assert (row.actor_kind, row.actor, row.peer, row.purpose, row.reason) == ("peer", by, by, "household_transfer", reason)

@@ -8,7 +8,21 @@ import pytest
 from shared.contract.questions import TransferState, TransferStateAnswer
 from tests.node.bureau import Bureau
 from tests.node.people import LI, WANG
-from tests.node.transfers.cases import AUDITOR, CASES, COUNTER, HRSS, OFFICE, OPERATOR, at_destination, closed, settling
+from tests.node.transfers.cases import (
+    AUDITOR,
+    CASES,
+    COUNTER,
+    HRSS,
+    O_OPERATOR,
+    O_VERIFIER,
+    OFFICE,
+    OPERATOR,
+    at_destination,
+    closed,
+    sealed,
+    settled,
+    settling,
+)
 
 PERSONAL = (WANG.name, WANG.citizen_id_no, LI.name, LI.citizen_id_no, "13000000000", "演示路", "1990-03-07", "住院")
 
@@ -94,3 +108,15 @@ async def test_an_unknown_case_is_not_found_and_a_strange_id_is_named(quiet_shan
     assert "01936e00-0000-7000-8000-000000000001" in unknown.json()["detail"]
     strange = await read(quiet_shanghai, COUNTER, "first")
     assert (strange.status_code, strange.json()["errors"][0]["field"]) == (422, "case")
+
+
+async def test_what_went_out_and_came_back_is_listed_for_officers_alone(zhejiang: Bureau) -> None:
+    case, _ = await sealed(zhejiang)
+    await zhejiang.told(settled(case, zhejiang), by="shanghai")
+    told = (await read(zhejiang, O_VERIFIER, case)).json()["receipts"]
+    assert [(one["package_type"], one["code"], one["message"]) for one in told] == [
+        ("010124", 0, "迁出注销，迁移证已推送"),
+        ("010124", 1, "迁出且迁入"),
+    ]
+    assert told[1]["migration_no"] == (await read(zhejiang, O_VERIFIER, case)).json()["migration_no"]
+    assert "receipts" not in (await read(zhejiang, O_OPERATOR, case)).json()

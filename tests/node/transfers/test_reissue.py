@@ -38,6 +38,16 @@ async def test_a_request_of_the_destination_waits_for_the_officer_and_ends_with_
     assert set(await zhejiang.owed(case)) == {"transfers.settlement"}
 
 
+async def test_a_request_said_again_by_its_timer_changes_nothing(zhejiang: Bureau) -> None:
+    case, _ = await sealed(zhejiang)
+    asked = ReissueRequested(case=UUID(case), issue=1, reason_text="遗失", requested_on=date(2021, 1, 5))
+    await zhejiang.told(asked, by="shanghai")
+    before = await stored_case(zhejiang, case)
+    await zhejiang.told(asked, by="shanghai")
+    assert await stored_case(zhejiang, case) == before
+    assert len(await zhejiang.audit("transfers.ReissueRequested")) == 1
+
+
 async def test_a_request_for_an_issue_that_is_replaced_already_is_answered_at_once(zhejiang: Bureau) -> None:
     case, _ = await sealed(zhejiang)
     await zhejiang.done(O_VERIFIER, case, "reissue")

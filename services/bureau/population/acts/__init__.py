@@ -1,15 +1,7 @@
 """What officers and other slices do with the register: session first, in the caller's transaction, never a commit."""
 
 from services.bureau.population.acts.changes import changes_of, write_changes
-from services.bureau.population.acts.holds import (
-    Consequences,
-    HoldLifted,
-    HoldPlaced,
-    holds_of,
-    lift_hold,
-    person_held,
-    place_hold,
-)
+from services.bureau.population.acts.holds import Consequences, HoldPlaced, holds_of, lift_hold, person_held, place_hold
 from services.bureau.population.acts.households import (
     NewHousehold,
     Placement,
@@ -33,7 +25,6 @@ from services.bureau.population.acts.residents import (
 
 __all__ = [
     "Consequences",
-    "HoldLifted",
     "HoldPlaced",
     "ImportReport",
     "NewHousehold",

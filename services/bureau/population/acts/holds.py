@@ -29,14 +29,6 @@ class HoldPlaced:
     kind: HoldKind
 
 
-@dataclass(frozen=True, slots=True)
-class HoldLifted:
-    """A fact for other slices."""
-
-    resident_id: UUID
-    kind: HoldKind
-
-
 class Consequences(Protocol):
     """What other slices do about a fact, in the same transaction; app and worker hand it in."""
 
@@ -81,7 +73,7 @@ async def place_hold(session: Session, resident_id: UUID, *, kind: HoldKind, rea
     return placed
 
 
-async def lift_hold(session: Session, hold_id: UUID, *, consequences: Consequences) -> None:
+async def lift_hold(session: Session, hold_id: UUID) -> None:
     """End a hold. Raises NotInRegister, HoldRefused when it is lifted already."""
     found = (await session.execute(GET_LOCKED, {"hold_id": hold_id})).one_or_none()
     if found is None:
@@ -91,7 +83,6 @@ async def lift_hold(session: Session, hold_id: UUID, *, consequences: Consequenc
     await session.execute(LIFT, {"hold_id": hold_id, "by": session.actor.name, "at": session.node.machine_now()})
     person = await get_resident(session, found.resident_id)
     await _audit(session, "population.lift_hold", person.citizen_id_index, HoldKind(found.kind))
-    await consequences.happened(session, HoldLifted(found.resident_id, HoldKind(found.kind)))
 
 
 def _unknown_hold() -> NotInRegister:

@@ -54,6 +54,12 @@ UPDATE_MEMBER = (
         state_since_business=bindparam("new_since_business"),
     )
 )
+RECEIPT_SHOWN = ("package_type", "serial_no", "permit_no", "migration_no", "code", "message", "at")
+RECEIPTS = (
+    select(*[transfer_receipt.c[name] for name in RECEIPT_SHOWN])
+    .where(transfer_receipt.c.counterpart == bindparam("a_counterpart"), transfer_receipt.c.case_id == bindparam("a_case"))
+    .order_by(transfer_receipt.c.id)
+)
 INSERT_RECEIPT = insert(transfer_receipt)
 NEXT_NUMBER = select(document_number.next_value())
 NUMBER_TAKEN = select(transfer_case.c.case_id).where(transfer_case.c.apply_no == bindparam("apply_no"), NUMBERED_HERE)
@@ -177,6 +183,12 @@ def _values(case: Case) -> dict[str, Any]:
 async def next_number(session: Session) -> int:
     """The next number for a permit, a migration certificate or a serial; gaps mean nothing."""
     return int((await session.execute(NEXT_NUMBER)).scalar_one())
+
+
+async def receipts_of(session: Session, case: Case) -> list[dict[str, Any]]:
+    """The officers' list of what went out and came back, oldest first."""
+    rows = await session.execute(RECEIPTS, {"a_counterpart": case.counterpart, "a_case": case.case_id})
+    return [dict(row._mapping) for row in rows]
 
 
 async def keep_receipt(session: Session, case: Case, *, package: str, code: int, message: str) -> None:

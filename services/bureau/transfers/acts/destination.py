@@ -1,6 +1,5 @@
 """What officers of the destination do: take the application, decide, settle, void. Session first, then who acts."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -9,13 +8,14 @@ from sqlalchemy.exc import IntegrityError
 from uuid_utils.compat import uuid7
 
 from services.bureau.access.callers import Officer
-from services.bureau.access.rules import Facts, Grant, decide
+from services.bureau.access.rules import Facts, decide
 from services.bureau.population import acts as population
 from services.bureau.rulebook import RuleBook
 from services.bureau.stations import acts as stations
 from services.bureau.stations.acts import UnknownStation
 from services.bureau.transfers.acts.cases import NUMBER_TAKEN, OPEN_CASES_OF, keep_receipt, load_for_officer, next_number
-from services.bureau.transfers.acts.moving import conclude, happen
+from services.bureau.transfers.acts.common import act_on, add_note, application_of, issuer_of, load_for, require, short_name
+from services.bureau.transfers.acts.moving import conclude
 from services.bureau.transfers.rules.application import (
     SELF,
     ApplicationForm,
@@ -27,20 +27,17 @@ from services.bureau.transfers.rules.application import (
     require_open,
 )
 from services.bureau.transfers.rules.case import Case, Member
-from services.bureau.transfers.rules.documents import Issuer, Numbers, make_permit
+from services.bureau.transfers.rules.documents import Numbers, make_permit
 from services.bureau.transfers.rules.errors import PROTOCOL, REGULATIONS, ApplicationRefused, NotInThisState, fault
 from services.bureau.transfers.states import BEGINS, On, Side, State
-from services.bureau.transfers.tables import ONE_OPEN_CASE, PACKAGE_PERMIT, Application, Mover, NewHome, Note, OldHome
+from services.bureau.transfers.tables import MOVED_OUT, ONE_OPEN_CASE, PACKAGE_PERMIT, Application, Mover, NewHome, OldHome
 from shared.contract.codes import VoidReason
 from shared.database import CHINA, Session
 from shared.identifiers.apply_no import new_apply_no
-from shared.identifiers.bureau import province_of_bureau
 from shared.identifiers.citizen_id import parse_citizen_id_no
 from shared.identifiers.query_code import new_query_code
 from shared.identifiers.texts import N_
-from shared.identifiers.unit_code import division_of_unit
 
-BEFORE_APPROVAL = (State.DRAFT, State.ACCEPTED, State.SUPPLEMENT_REQUIRED, State.UNDER_REVIEW)
 NUMBER_DRAWS = 20
 VOID_BY_OFFICER = frozenset({VoidReason.WITHDRAWN, VoidReason.EXPIRED, VoidReason.INVALID})
 
@@ -51,32 +48,6 @@ class Opened:
 
     case: Case
     query_code: str
-
-
-async def load_for(session: Session, officer: Officer, action: str, case_id: UUID) -> Case:
-    """The case, locked, if `officer` may do `action` to it. Raises NoSuchCase, Denied."""
-    case = await load_for_officer(session, case_id)
-    require(session, officer, action, case)
-    return case
-
-
-def require(session: Session, officer: Officer, action: str, case: Case) -> Grant:
-    """May `officer` do `action` to this case? Raises Denied."""
-    facts = Facts(
-        station_code=case.station_code,
-        division_code=None if case.station_code is None else division_of_unit(case.station_code),
-        bureau=session.node.bureau,
-    )
-    return decide(officer, action, facts, session.node.business_today())
-
-
-async def act_on(session: Session, case: Case, on: On, places: Sequence[int] | None = None) -> None:
-    """One act on the members in a state where it begins (all of `places`, or all of the case). Raises NotInThisState."""
-    wanted = sorted(case.members) if places is None else places
-    moved = await happen(session, case, on, wanted)
-    if not moved.changed or (places is not None and len(moved.changed) < len(wanted)):
-        raise NotInThisState(on.value, (case.members[place].state for place in wanted))
-    await conclude(session, case, on.value, [moved])
 
 
 # ---- the application ----------------------------------------------------------------------------------------------------
@@ -296,7 +267,7 @@ async def approve(session: Session, officer: Officer, case_id: UUID, hrss_approv
     permit = make_permit(application, numbers, issuer, accepted_by=case.file.accepted_by_name or "", accepted_at=accepted_at)
     case.permit_valid_until = permit.valid_until
     case.write(application=application, permit=permit)
-    await keep_receipt(session, case, package=PACKAGE_PERMIT, code=0, message="准迁证已推送")
+    await keep_receipt(session, case, package=PACKAGE_PERMIT, code=MOVED_OUT, message="准迁证已推送")
     await act_on(session, case, On.APPROVE)
     return case
 
@@ -335,25 +306,3 @@ async def wait(session: Session, officer: Officer, case_id: UUID, reason: str) -
     add_note(session, case, "wait", reason)
     await conclude(session, case, "wait", [])
     return case
-
-
-def add_note(session: Session, case: Case, kind: str, text: str) -> None:
-    """A remark that officers see beside the case; saved with it."""
-    note = Note(at=session.node.business_now(), kind=kind, text=text)
-    case.write(notes=(*case.file.notes, note))
-
-
-def application_of(case: Case) -> Application:
-    if case.side is not Side.DESTINATION or case.file.application is None:
-        raise NotInThisState("application", (member.state for member in case.in_order()))
-    return case.file.application
-
-
-async def issuer_of(session: Session, officer: Officer) -> Issuer:
-    unit = await stations.find_unit(session, session.node.bureau, officer.post.station_code)
-    return Issuer(unit_code=unit.code, unit_name=unit.name, officer_name=officer.name, at=session.node.business_now())
-
-
-def short_name(bureau: str) -> str:
-    province = province_of_bureau(bureau)
-    return bureau[:1].upper() if province is None else province.short

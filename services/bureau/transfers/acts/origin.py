@@ -15,14 +15,14 @@ from services.bureau.population.tables import HEAD_RELATION
 from services.bureau.stations import acts as stations
 from services.bureau.stations.acts import UnknownStation
 from services.bureau.transfers.acts.cases import keep_receipt, load_for_officer, next_number
-from services.bureau.transfers.acts.destination import act_on, add_note, issuer_of, load_for, require, short_name
+from services.bureau.transfers.acts.common import act_on, add_note, issuer_of, load_for, require, short_name
 from services.bureau.transfers.acts.moving import conclude, renew_settlement_due, say
 from services.bureau.transfers.rules.case import Case
 from services.bureau.transfers.rules.documents import Numbers, make_certificate, reissued
 from services.bureau.transfers.rules.errors import PROTOCOL, REGULATIONS, ApplicationRefused, NotInThisState, SealRefused, fault
 from services.bureau.transfers.rules.findings import OFFICERS_CHOICE, Finding, Registered, findings_of
 from services.bureau.transfers.states import On, Side, State
-from services.bureau.transfers.tables import PACKAGE_CERTIFICATE, Return
+from services.bureau.transfers.tables import MOVED_OUT, PACKAGE_CERTIFICATE, Return
 from shared.contract.codes import ReturnCode
 from shared.contract.fields import Address, Code, HouseholdNo, ReasonText, contract_error
 from shared.contract.records import MoveInPermit
@@ -135,7 +135,7 @@ async def _certify(
     case.migration_no, case.issue = certificate.migration_no, certificate.issue
     case.certificate_valid_until = certificate.valid_until
     case.write(certificate=certificate)
-    await keep_receipt(session, case, package=PACKAGE_CERTIFICATE, code=0, message="迁出注销，迁移证已推送")
+    await keep_receipt(session, case, package=PACKAGE_CERTIFICATE, code=MOVED_OUT, message="迁出注销，迁移证已推送")
     await act_on(session, case, On.CERTIFY)
 
 
@@ -202,7 +202,7 @@ async def reissue(session: Session, officer: Officer, case_id: UUID) -> Case:
     case.migration_no, case.issue, case.certificate_valid_until = fresh.migration_no, fresh.issue, fresh.valid_until
     case.reissue_asked = False
     case.write(certificate=fresh)
-    await keep_receipt(session, case, package=PACKAGE_CERTIFICATE, code=0, message="补发")
+    await keep_receipt(session, case, package=PACKAGE_CERTIFICATE, code=MOVED_OUT, message="补发")
     await conclude(session, case, "reissue", [])
     await renew_settlement_due(session, case)
     await say(session, case, sealed)

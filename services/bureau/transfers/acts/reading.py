@@ -13,15 +13,15 @@ from services.bureau.access.callers import Officer
 from services.bureau.access.rules import Grant, area, reach
 from services.bureau.population.acts import HoldPlaced
 from services.bureau.population.tables import resident
-from services.bureau.transfers.acts.cases import load_case, load_for_officer
-from services.bureau.transfers.acts.destination import application_of, require
+from services.bureau.transfers.acts.cases import load_case, load_for_officer, receipts_of
+from services.bureau.transfers.acts.common import add_note, application_of, require
 from services.bureau.transfers.acts.moving import conclude, say_again
 from services.bureau.transfers.acts.origin import findings
 from services.bureau.transfers.rules.case import Case
 from services.bureau.transfers.rules.errors import NotInThisState
 from services.bureau.transfers.rules.findings import Finding
 from services.bureau.transfers.states import REISSUE, TERMINAL, TRANSFER, Side, State
-from services.bureau.transfers.tables import Note, transfer_case, transfer_member
+from services.bureau.transfers.tables import transfer_case, transfer_member
 from shared.audit import AuditEntry, write_audit
 from shared.database import Session
 from shared.messaging.statements import PEERS_HEARD
@@ -85,8 +85,8 @@ class Page:
     next: int | None
 
 
-async def read_case(session: Session, officer: Officer, case_id: UUID) -> tuple[Case, Grant]:
-    """One case with what the officer may see of it. Raises NoSuchCase, Denied."""
+async def read_case(session: Session, officer: Officer, case_id: UUID) -> tuple[Case, list[dict[str, Any]], Grant]:
+    """One case, its receipts, and what the officer may see of it. Raises NoSuchCase, Denied."""
     case = await load_for_officer(session, case_id, lock=False)
     grant = require(session, officer, "transfers.read", case)
     await write_audit(
@@ -100,7 +100,7 @@ async def read_case(session: Session, officer: Officer, case_id: UUID) -> tuple[
             fields=tuple(sorted(grant.fields)),
         ),
     )
-    return case, grant
+    return case, await receipts_of(session, case), grant
 
 
 async def begin_look_up(session: Session, officer: Officer, case_id: UUID) -> Case:
@@ -129,7 +129,7 @@ async def begin_look_up(session: Session, officer: Officer, case_id: UUID) -> Ca
 async def read_findings(session: Session, officer: Officer, case_id: UUID) -> list[Finding]:
     """The received permit beside the own register, for the officer who verifies it."""
     require(session, officer, "transfers.seal", await load_for_officer(session, case_id, lock=False))
-    case, _ = await read_case(session, officer, case_id)
+    case, _, _ = await read_case(session, officer, case_id)
     return await findings(session, case)
 
 
@@ -184,6 +184,5 @@ async def note_hold(session: Session, fact: HoldPlaced) -> None:
         case = await load_case(session, row.counterpart, row.case_id)
         if case is None:
             raise AssertionError("the member's case is there: a foreign key says so")
-        note = Note(at=session.node.business_now(), kind="hold", text=fact.kind.value)
-        case.write(notes=(*case.file.notes, note))
+        add_note(session, case, "hold", fact.kind.value)
         await conclude(session, case, "hold placed", [])

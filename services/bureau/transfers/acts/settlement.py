@@ -9,7 +9,7 @@ from services.bureau.access.callers import Officer
 from services.bureau.population import acts as population
 from services.bureau.population.acts import NewHousehold
 from services.bureau.population.tables import HEAD_RELATION
-from services.bureau.transfers.acts.destination import add_note, load_for
+from services.bureau.transfers.acts.common import add_note, load_for
 from services.bureau.transfers.acts.moving import conclude, happen
 from services.bureau.transfers.rules.case import Case
 from services.bureau.transfers.rules.errors import NOTICE_1994, PROTOCOL, REGULATIONS, ApplicationRefused, NotInThisState, fault

@@ -34,11 +34,11 @@ async def list_cases(
 @router.get("/transfers/{case}")
 async def read_case(case: UUID, call: Annotated[Call, Depends(act("transfers.read"))]) -> Response:
     """One case. While it is being settled, the origin is asked first: its close settles the case on the spot."""
-    found, grant = await call.read(lambda session: acts.read_case(session, call.officer, case))
+    found, receipts, grant = await call.read(lambda session: acts.read_case(session, call.officer, case))
     if found.in_state(State.SETTLING):
         await call.wiring.enquiries.try_state_of(found.counterpart, case)
-        found, grant = await call.read(lambda session: acts.read_case(session, call.officer, case))
-    return _json(grant.filtered(case_view(found)))
+        found, receipts, grant = await call.read(lambda session: acts.read_case(session, call.officer, case))
+    return _json(grant.filtered(case_view(found) | {"receipts": receipts}))
 
 
 @router.get("/transfers/{case}/findings")

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from services.bureau.population.tables import HEAD_RELATION
 from services.bureau.rulebook import Closed, DatedRule, Movement, RuleBook
 from services.bureau.transfers.rules.errors import PROTOCOL, REGULATIONS, RuleClosed, fault
 from services.bureau.transfers.tables import Application
@@ -20,12 +21,11 @@ from shared.identifiers.unit_code import UnitCode, bureau_of_unit
 from shared.web import Form
 
 PERMIT_VALID_DAYS: Final = 40  # AS02
-CERTIFICATE_VALID_DAYS: Final = 30  # 1994 notice: at most 30 days from signing
 MINOR_UNDER_YEARS: Final = 18
 POLICY: Final = "长三角区域跨省户口网上迁移"
 ONE_PLACE: Final = f"{REGULATIONS} Art. 6"
 UNIT_CODES: Final = "GA/T 380-2012"
-HEAD, SELF, SPOUSE = "02", "01", "10"
+SELF, SPOUSE = "01", "10"
 
 REASONS: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     {
@@ -41,7 +41,7 @@ class PersonForm(Form):
 
     citizen_id_no: CitizenIdNumber
     name: Name
-    relation_to_head_code: Code = Field(default=HEAD, description="relation to the head of the new household, GB/T 4761")
+    relation_to_head_code: Code = Field(default=HEAD_RELATION, description="relation to the head of the new household, GB/T 4761")
 
 
 class ApplicantForm(PersonForm):
@@ -192,7 +192,7 @@ def _faults_of_household(form: ApplicationForm, known: Knowledge) -> Iterator[Fa
         yield fault("destination.household_no", "unknown_household", REGULATIONS, message, number=number)
     people = [("applicant", form.applicant.relation_to_head_code)]
     people += [(f"members.{i}", one.relation_to_head_code) for i, one in enumerate(form.members)]
-    heads = [field for field, relation in people if relation == HEAD]
+    heads = [field for field, relation in people if relation == HEAD_RELATION]
     for field in heads if known.household_has_head else heads[1:]:
         yield fault(f"{field}.relation_to_head_code", "second_head", REGULATIONS, N_("a household has one head"))
 

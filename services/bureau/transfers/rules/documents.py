@@ -6,7 +6,8 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from services.bureau.population.rules import HouseholdRow, ResidentRow
-from services.bureau.transfers.rules.application import CERTIFICATE_VALID_DAYS, PERMIT_VALID_DAYS
+from services.bureau.transfers.rules.application import PERMIT_VALID_DAYS
+from services.bureau.transfers.states import CERTIFICATE_VALIDITY
 from services.bureau.transfers.tables import Application, Mover
 from shared.contract.records import CertificateMember, MigrationCertificate, MoveInPermit, PermitMember
 
@@ -110,7 +111,7 @@ def make_certificate(
         issuer_code=issuer.unit_code,
         issuer_name=issuer.unit_name,
         issued_on=issuer.on,
-        valid_until=issuer.on + timedelta(days=CERTIFICATE_VALID_DAYS),
+        valid_until=issuer.on + CERTIFICATE_VALIDITY,
         handler_name=issuer.officer_name,
         accepted_by_unit_code=issuer.unit_code,
         accepted_by_unit_name=issuer.unit_name,
@@ -130,7 +131,7 @@ def reissued(certificate: MigrationCertificate, numbers: Numbers, issuer: Issuer
             "migration_no": numbers.document_no,
             "issue": certificate.issue + 1,
             "issued_on": issuer.on,
-            "valid_until": issuer.on + timedelta(days=CERTIFICATE_VALID_DAYS),
+            "valid_until": issuer.on + CERTIFICATE_VALIDITY,
             "handler_name": issuer.officer_name,
             "remark": REISSUED,
         }
