@@ -90,7 +90,6 @@ class Wiring:
     is_open_case: Callable[[Session, UUID, Sequence[str]], Awaitable[bool]]
     metrics: NodeMetrics
     health: Health
-    handlers: Mapping[type[Message], Handler] = field(default_factory=lambda: HANDLERS)
     asks: Mapping[str, Ask] = field(default_factory=lambda: ASKS)
 
     @property

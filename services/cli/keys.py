@@ -11,8 +11,17 @@ from services.cli.common import language_of
 from services.harness.network import BUREAUS
 from services.harness.registers import profile_of
 from services.harness.stories.telling import Teller
-from shared.envelope import CeremonyError
-from shared.envelope.ceremony import BureauEntry, current_list, fingerprint, make_federation, revoke_key, root_holders, rotate_key
+from shared.envelope import CeremonyError, TrustStore
+from shared.envelope.ceremony import (
+    BureauEntry,
+    add_bureau,
+    current_list,
+    fingerprint,
+    make_federation,
+    revoke_key,
+    root_holders,
+    rotate_key,
+)
 from shared.envelope.keys import parse_kid
 from shared.identifiers.texts import N_
 
@@ -25,6 +34,11 @@ MAKE_HELP = N_(
 LIST_HELP = N_("Show the trust list in force: its version, the bureaus, every key with its life.")
 ROTATE_HELP = N_("Make the key that follows a bureau's sig or enc key; its life begins in seven days, or now with --now.")
 REVOKE_HELP = N_("Revoke a key from now on: what it signs is refused everywhere as soon as the new list is there.")
+ADD_HELP = N_("Make the keys of a bureau that joins and list it; every member's nodes take up the new list by themselves.")
+SETTLE_HELP = N_(
+    "A person's decision between two signed lists of one version, at one bureau's node: keep the list with this digest. Without"
+    " DIGEST: show both."
+)
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="FOLDER", help=N_("folder of the federation's keys"))]
 
@@ -36,6 +50,9 @@ def add_to(app: typer.Typer) -> None:
     keys.command("rotate", help=ROTATE_HELP, epilog=N_("Example: quanyu keys rotate run/demo/keys shanghai sig"))(rotate)
     revoking = N_("Example: quanyu keys revoke run/demo/keys 'shanghai#sig-2026q4' --reason stolen")
     keys.command("revoke", help=REVOKE_HELP, epilog=revoking)(revoke)
+    adding = N_("Example: quanyu keys add keys fujian=http://10.0.0.9:8035,https://10.0.0.9:9035")
+    keys.command("add", help=ADD_HELP, epilog=adding)(add)
+    keys.command("settle", help=SETTLE_HELP, epilog=N_("Example: quanyu keys settle run/demo/keys anhui"))(settle)
     app.add_typer(keys, name="keys", help=HELP)
 
 
@@ -100,6 +117,40 @@ def revoke(
 ) -> None:
     revoke_key(folder, kid, now=int(time.time()), reason=reason)
     _tell_version(context, folder, N_("{kid} is revoked in trust list version {version}"), kid=kid)
+
+
+def add(
+    context: typer.Context,
+    folder: FolderArgument,
+    bureau: Annotated[str, typer.Argument(metavar="CODE=WEB,PEER", help=N_("the member and the addresses of its ports"))],
+) -> None:
+    entry = _entry(bureau)
+    if current_list(folder).bureau(entry.code) is not None:
+        raise CeremonyError(N_("{bureau} is in the trust list already"), bureau=entry.code)
+    add_bureau(folder, entry, now=int(time.time()))
+    _tell_version(context, folder, N_("{kid} is a member from trust list version {version} on"), kid=entry.code)
+
+
+def settle(
+    context: typer.Context,
+    folder: FolderArgument,
+    bureau: Annotated[str, typer.Argument(metavar="BUREAU", help=N_("code of the bureau"))],
+    digest: Annotated[str | None, typer.Argument(metavar="DIGEST", help=N_("digest of the list to keep"))] = None,
+) -> None:
+    _require_member(folder, bureau)
+    store = TrustStore(folder / bureau / "trust")
+    teller = Teller(language_of(context))
+    if digest is not None:
+        kept = store.settle_fork(digest)
+        teller.say(N_("trust list version {version} with digest {digest} is in force"), version=kept.version, digest=kept.digest)
+        return
+    teller.say(N_("in force: version {version}, digest {digest}"), version=store.current.version, digest=store.current.digest)
+    for theirs in store.fork_digests():
+        teller.say(
+            N_("contradicts it: digest {digest}; find out by telephone which one the roots' holders signed"), digest=theirs
+        )
+    if not store.forks():
+        teller.say(N_("no list contradicts it"))
 
 
 def _tell_version(context: typer.Context, folder: Path, message: str, *, kid: str) -> None:

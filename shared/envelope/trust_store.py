@@ -80,6 +80,10 @@ class TrustStore:
         self._current = self._verify_folder()
         return self._current
 
+    def fork_digests(self) -> list[str]:
+        """The digests (hex) of the kept lists that contradict ours, by which a person tells them apart."""
+        return [digest for path in self.forks() if (digest := self._fork_digest(path)) not in ("", self._current.digest)]
+
     def reload(self) -> TrustList:
         """Take up lists that another process (`quanyu keys`) has put into the folder. Raises TrustListRefused."""
         while (raw := self.raw(self._current.version + 1)) is not None:

@@ -122,7 +122,7 @@ async def place_hold(
         person = await acts.find_resident(session, wanted.citizen_id_no, lock=True)
         call.decide(Facts(station_code=None if person is None else person.station_code))
         if person is None:
-            raise NotInRegister("unknown_resident", N_("the person is not in this register"), field="citizen_id_no")
+            raise AssertionError("denied above: nobody's station is none")
         consequences: acts.Consequences = call.wiring.consequences
         placed = await acts.place_hold(session, person.id, kind=wanted.kind, reason=wanted.reason, consequences=consequences)
         return _hold_view(placed)

@@ -1,5 +1,6 @@
 """Registering a person who has arrived: a new row, or the one from before at its next epoch; never a step back."""
 
+from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -82,3 +83,17 @@ async def test_the_arrival_is_audited_by_blind_index(zhejiang: Bureau) -> None:
     row = (await zhejiang.audit("population.set_row"))[-1]
     assert row.change == {"row_from": None, "row": "ACTIVE", "epoch": 2, "counterpart": None, "version": 1}
     assert row.object_id == (await zhejiang.resident(STRANGER.citizen_id_no)).citizen_id_index.hex()
+
+
+async def test_what_was_registered_can_be_proven_by_the_log_without_being_in_it(zhejiang: Bureau) -> None:
+    await arrive(zhejiang, STRANGER, epoch=2, household=await household_of(zhejiang, ZHOU))
+    row = (await zhejiang.audit("population.set_row"))[-1]
+    salt = (await zhejiang.one("SELECT salt FROM audit_salt WHERE audit_id = :a", a=row.id)).salt
+
+    async def stored(session: Session) -> bytes:
+        found = await acts.find_resident(session, STRANGER.citizen_id_no)
+        assert found is not None
+        return found.personal.model_dump_json().encode()
+
+    record = await zhejiang.wiring.database.run(stored, name="test")
+    assert row.commitment == sha256(salt + record).digest()

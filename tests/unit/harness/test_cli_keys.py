@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from services.harness.network import BUREAUS
-from shared.envelope.ceremony import current_list
+from shared.envelope import Fork, TrustStore
+from shared.envelope.ceremony import current_list, next_list
 from tests.unit.harness.conftest import Quanyu
 
 
@@ -65,9 +66,36 @@ def test_revoked_key_is_marked_with_its_reason(quanyu: Quanyu, keys: Path) -> No
     assert "stolen" in quanyu("keys", "list", keys).out
 
 
+def test_a_fifth_bureau_joins_with_keys_of_its_own(quanyu: Quanyu, keys: Path) -> None:
+    ran = quanyu("keys", "add", keys, "fujian=http://10.0.0.9:8035,https://10.0.0.9:9035")
+    assert ran.code == 0
+    listed = current_list(keys)
+    assert (listed.version, listed.bureaus[-1].code, listed.bureaus[-1].peer) == (2, "fujian", "https://10.0.0.9:9035")
+    assert {key.use for key in listed.keys if key.bureau == "fujian"} == {"root", "sig", "enc", "tls-ca"}
+    for bureau in (*BUREAUS, "fujian"):
+        assert TrustStore(keys / bureau / "trust").current.version == 2
+
+
+def test_a_fork_is_shown_and_settled_by_a_person(quanyu: Quanyu, keys: Path) -> None:
+    assert "no list contradicts it" in quanyu("keys", "settle", keys, "anhui").out
+    now = current_list(keys).issued
+    ours, theirs = (next_list(keys, now=now + later) for later in (10, 20))
+    store = TrustStore(keys / "anhui" / "trust")
+    store.install(ours)
+    with pytest.raises(Fork) as fork:
+        store.install(theirs)
+    shown = quanyu("keys", "settle", keys, "anhui").out
+    assert fork.value.theirs in shown
+    ran = quanyu("keys", "settle", keys, "anhui", fork.value.theirs)
+    assert ran.code == 0
+    assert TrustStore(keys / "anhui" / "trust").current.digest == fork.value.theirs
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        (("add", "anhui=http://127.0.0.1:1,https://127.0.0.1:2"), "anhui is in the trust list already"),
+        (("settle", "paris"), "paris is not in the trust list"),
         (("rotate", "paris", "sig"), "paris is not in the trust list"),
         (("rotate", "anhui", "root"), "only sig and enc keys follow one another here"),
         (("revoke", "anhui#sig-1999q1", "--reason", "old"), "anhui#sig-1999q1 is not in the trust list"),

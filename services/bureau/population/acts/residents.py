@@ -208,6 +208,7 @@ async def register_arrival(
         old=None if existing is None else existing.state,
         new=RowState(RowKind.ACTIVE, epoch),
         version=int(str(values["version"])),
+        detail=record.model_dump_json().encode(),  # what was registered can be proven later, without being in the log
     )
     return resident_id
 
@@ -232,7 +233,9 @@ async def _take_place(session: Session, household_id: UUID, resident_id: UUID, r
     return str(place.station_code)
 
 
-async def _audit_row(session: Session, index: bytes, *, old: RowState | None, new: RowState, version: int) -> None:
+async def _audit_row(
+    session: Session, index: bytes, *, old: RowState | None, new: RowState, version: int, detail: bytes | None = None
+) -> None:
     await write_audit(
         session,
         AuditEntry(
@@ -247,6 +250,7 @@ async def _audit_row(session: Session, index: bytes, *, old: RowState | None, ne
                 "counterpart": new.counterpart,
                 "version": version,
             },
+            detail=detail,
         ),
     )
 

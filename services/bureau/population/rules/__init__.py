@@ -11,9 +11,10 @@ from services.bureau.population.rules.register import (
     next_household_no,
     require_row_change,
 )
-from services.bureau.population.rules.relations import booklet_order, can_be_head, relation_to_new_head
+from services.bureau.population.rules.relations import OTHER_RELATIVE, booklet_order, can_be_head, relation_to_new_head
 
 __all__ = [
+    "OTHER_RELATIVE",
     "Change",
     "HoldRefused",
     "HoldRow",

@@ -2,15 +2,13 @@
 
 from services.bureau.population import acts as population
 from services.bureau.population.acts import NewHousehold
-from services.bureau.population.rules import HouseholdRow
+from services.bureau.population.rules import OTHER_RELATIVE, HouseholdRow
 from services.bureau.population.tables import HEAD_RELATION, ResidentRecord
 from services.bureau.transfers.rules.case import Case, Member
 from services.bureau.transfers.tables import Application
 from shared.contract.records import CertificateMember
 from shared.database import Session
 from shared.identifiers.division import full_division_name
-
-NOT_RELATED = "97"  # 其他 (GB/T 4761): what is entered when the relation named at the counter no longer fits
 
 
 async def register_member(session: Session, case: Case, member: Member) -> None:
@@ -24,7 +22,7 @@ async def register_member(session: Session, case: Case, member: Member) -> None:
     relation = mover.relation_to_head_code
     has_head = await _has_head(session, household)
     if has_head and relation == HEAD_RELATION:
-        relation = NOT_RELATED
+        relation = OTHER_RELATIVE  # the relation named at the counter no longer fits
     elif not has_head:
         relation = HEAD_RELATION
     await population.register_arrival(
