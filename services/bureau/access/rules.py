@@ -110,134 +110,70 @@ PERSONAL_DATA = "个人信息保护法 (2021) Art. 6, 34"
 NODE_DUTY = "网络安全法 (2017); GB/T 22239-2019"
 _TRANSFER = frozenset({HOUSEHOLD_TRANSFER})
 _REGISTER = frozenset({HOUSEHOLD_TRANSFER, SUPERVISION})
-_NO_PERSON = PURPOSES
 
 
-def _transfers(actions: str, roles: set[Role], scope: Scope) -> tuple[Rule, ...]:
-    """Acts on a case: the case itself is the purpose."""
-    return tuple(
-        Rule(
-            action=f"transfers.{action}",
-            roles=frozenset(roles),
-            scope=scope,
-            purposes=_TRANSFER,
-            implied=HOUSEHOLD_TRANSFER,
-            basis=PROCEDURE,
-        )
-        for action in actions.split()
-    )
+def _rules(actions: str, roles: Iterable[Role], scope: Scope, alike: Mapping[str, Any], **other: Any) -> tuple[Rule, ...]:
+    """One rule for each of `actions` (separated by spaces); `alike` is one of the kinds below, `other` what differs from it."""
+    return tuple(Rule(action=action, roles=frozenset(roles), scope=scope, **{**alike, **other}) for action in actions.split())
 
 
-def _node(actions: str, roles: Iterable[Role], purposes: frozenset[str], implied: str) -> tuple[Rule, ...]:
-    """What concerns the bureau's node as a whole."""
-    return tuple(
-        Rule(action=action, roles=frozenset(roles), scope=Scope.BUREAU, purposes=purposes, implied=implied, basis=NODE_DUTY)
-        for action in actions.split()
-    )
-
-
-def _register(actions: str, roles: set[Role], scope: Scope) -> tuple[Rule, ...]:
-    """Reading a person in the register: the purpose must be said and the case must be open (minimum necessity)."""
-    return tuple(
-        Rule(
-            action=action,
-            roles=frozenset(roles),
-            scope=scope,
-            purposes=_REGISTER,
-            implied=None,
-            open_case=True,
-            basis=PERSONAL_DATA,
-        )
-        for action in actions.split()
-    )
-
-
-def _peers(actions: str, roles: set[Role]) -> tuple[Rule, ...]:
-    """Questions about a person; the asking bureau has checked its case, which it names."""
-    return tuple(
-        Rule(
-            action=f"transfers.question.{action}",
-            roles=frozenset(roles),
-            scope=Scope.FEDERATION,
-            purposes=_TRANSFER,
-            implied=None,
-            open_case=True,
-            callers=Peer,
-            basis=PROCEDURE,
-        )
-        for action in actions.split()
-    )
-
+# Acts on a case: the case itself is the purpose.
+CASE = {"purposes": _TRANSFER, "implied": HOUSEHOLD_TRANSFER, "basis": PROCEDURE}
+# Reading a person in the register: the purpose must be said and the case must be open (minimum necessity).
+PERSON = {"purposes": _REGISTER, "implied": None, "open_case": True, "basis": PERSONAL_DATA}
+# What concerns the bureau's node as a whole.
+NODE = {"purposes": frozenset({OPERATIONS}), "implied": OPERATIONS, "basis": NODE_DUTY}
+HOLD = {"purposes": _REGISTER, "implied": SUPERVISION, "basis": REGISTRATION}
+# Questions about a person; the asking bureau has checked its case, which it names.
+PEER = {"purposes": _TRANSFER, "implied": None, "open_case": True, "callers": Peer, "basis": PROCEDURE}
 
 RULES: tuple[Rule, ...] = (
     # At the destination
-    *_transfers("open accept ask_supplement supplemented submit withdraw", {Role.COUNTER}, Scope.STATION),
-    *_transfers("look_up_origin settle request_reissue wait void ask_again", {Role.COUNTER}, Scope.STATION),
-    *_transfers("approve void", {Role.POPULATION_OFFICE}, Scope.REGION),
-    *_transfers("approve_talent refuse", {Role.POPULATION_OFFICE, Role.HRSS}, Scope.REGION),
+    *_rules(
+        "transfers.open transfers.accept transfers.ask_supplement transfers.supplemented transfers.submit transfers.withdraw",
+        {Role.COUNTER},
+        Scope.STATION,
+        CASE,
+    ),
+    *_rules(
+        "transfers.look_up_origin transfers.settle transfers.request_reissue transfers.wait transfers.void transfers.ask_again",
+        {Role.COUNTER},
+        Scope.STATION,
+        CASE,
+    ),
+    *_rules("transfers.approve transfers.void", {Role.POPULATION_OFFICE}, Scope.REGION, CASE),
+    *_rules("transfers.approve_talent transfers.refuse", {Role.POPULATION_OFFICE, Role.HRSS}, Scope.REGION, CASE),
     # At the origin
-    *_transfers("seal return ask_cancel reissue restore ask_again", {Role.VERIFIER}, Scope.STATION),
+    *_rules("transfers.seal transfers.return transfers.ask_cancel transfers.reissue", {Role.VERIFIER}, Scope.STATION, CASE),
+    *_rules("transfers.restore transfers.ask_again", {Role.VERIFIER}, Scope.STATION, CASE),
     # At both
-    *_transfers("read", {Role.COUNTER, Role.VERIFIER}, Scope.STATION),
-    Rule(
-        action="transfers.read",
-        roles=frozenset({Role.POPULATION_OFFICE, Role.HRSS}),
-        scope=Scope.REGION,
-        purposes=_REGISTER,
-        implied=HOUSEHOLD_TRANSFER,
-        basis=PROCEDURE,
-    ),
-    Rule(
-        action="transfers.read",
-        roles=frozenset({Role.OPERATOR}),
-        scope=Scope.BUREAU,
-        purposes=frozenset({OPERATIONS}),
-        implied=OPERATIONS,
-        fields=FIELDS_WITHOUT_PERSONS,
-        basis=NODE_DUTY,
-    ),
-    *_node("transfers.ask_again", {Role.OPERATOR}, frozenset({OPERATIONS}), OPERATIONS),
+    *_rules("transfers.read", {Role.COUNTER, Role.VERIFIER}, Scope.STATION, CASE),
+    *_rules("transfers.read", {Role.POPULATION_OFFICE, Role.HRSS}, Scope.REGION, CASE, purposes=_REGISTER),
+    *_rules("transfers.read", {Role.OPERATOR}, Scope.BUREAU, NODE, fields=FIELDS_WITHOUT_PERSONS),
+    *_rules("transfers.ask_again", {Role.OPERATOR}, Scope.BUREAU, NODE),
     # The register
-    *_register("population.read", {Role.COUNTER, Role.VERIFIER}, Scope.STATION),
-    *_register("population.read", {Role.POPULATION_OFFICE}, Scope.REGION),
-    Rule(
-        action="population.hold",
-        roles=frozenset({Role.VERIFIER}),
-        scope=Scope.STATION,
-        purposes=_REGISTER,
-        implied=SUPERVISION,
-        basis=REGISTRATION,
-    ),
-    Rule(
-        action="population.lift_hold",
-        roles=frozenset({Role.VERIFIER}),
-        scope=Scope.STATION,
-        purposes=_REGISTER,
-        implied=SUPERVISION,
-        basis=REGISTRATION,
-    ),
+    *_rules("population.read", {Role.COUNTER, Role.VERIFIER}, Scope.STATION, PERSON),
+    *_rules("population.read", {Role.POPULATION_OFFICE}, Scope.REGION, PERSON),
+    *_rules("population.hold population.lift_hold", {Role.VERIFIER}, Scope.STATION, HOLD),
     # The node
-    Rule(
-        action="stations.read",
-        roles=OFFICER_ROLES,
-        scope=Scope.FEDERATION,
-        purposes=_NO_PERSON,
-        implied=OPERATIONS,
-        basis=PROCEDURE,
-    ),
-    *_node("owed.read", OFFICER_ROLES - {Role.AUDITOR}, _NO_PERSON, OPERATIONS),
-    *_node("operations.read operations.replay operations.skip", {Role.OPERATOR}, frozenset({OPERATIONS}), OPERATIONS),
-    *_node("audit.read", {Role.AUDITOR}, frozenset({SUPERVISION}), SUPERVISION),
+    *_rules("stations.read", OFFICER_ROLES, Scope.FEDERATION, NODE, purposes=PURPOSES, basis=PROCEDURE),
+    *_rules("owed.read", OFFICER_ROLES - {Role.AUDITOR}, Scope.BUREAU, NODE, purposes=PURPOSES),
+    *_rules("operations.read operations.replay operations.skip", {Role.OPERATOR}, Scope.BUREAU, NODE),
+    *_rules("audit.read", {Role.AUDITOR}, Scope.BUREAU, NODE, purposes=frozenset({SUPERVISION}), implied=SUPERVISION),
     # Peers
-    *_peers("person_status resident_for_transfer", {Role.COUNTER, Role.POPULATION_OFFICE, Role.VERIFIER}),
-    Rule(
-        action="transfers.question.transfer_state",
-        roles=frozenset(Role),
-        scope=Scope.FEDERATION,
+    *_rules(
+        "transfers.question.person_status transfers.question.resident_for_transfer",
+        {Role.COUNTER, Role.POPULATION_OFFICE, Role.VERIFIER},
+        Scope.FEDERATION,
+        PEER,
+    ),
+    *_rules(
+        "transfers.question.transfer_state",
+        Role,
+        Scope.FEDERATION,
+        CASE,
         purposes=frozenset({HOUSEHOLD_TRANSFER, OPERATIONS}),
-        implied=HOUSEHOLD_TRANSFER,
         callers=Peer,
-        basis=PROCEDURE,
     ),
 )
 ACTIONS = frozenset(rule.action for rule in RULES)

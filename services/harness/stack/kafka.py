@@ -15,7 +15,7 @@ from pathlib import Path
 
 from services.harness.stack.errors import StackError
 from services.harness.stack.ports import free_ports
-from services.harness.stack.process import FolderLock, ServerProcess
+from services.harness.stack.process import FolderServer, ServerProcess
 from shared.identifiers.texts import N_
 
 POM = Path(__file__).parents[3] / "deploy" / "kafka" / "pom.xml"
@@ -72,36 +72,31 @@ controller.quorum.election.backoff.max.ms=200
 """
 
 
-class KafkaServer:
+class KafkaServer(FolderServer):
     """One broker in `folder`: `data/`, `server.properties`, `kafka.log`; ports are chosen at the first start, then kept.
 
     `cache` keeps the jars for every later run (default: below the home folder).
     """
 
     def __init__(self, folder: Path, *, cache: Path | None = None) -> None:
-        self.folder = folder
+        process = ServerProcess("Apache Kafka", log=folder / "kafka.log", pid_file=folder / "kafka.pid")
+        super().__init__(folder, process, stop_signal=signal.SIGTERM, stop_timeout_s=STOP_TIMEOUT_S)
         self.port = 0
         self._cache = cache or Path.home() / CACHE
         self._data = folder / "data"
         self._properties = folder / "server.properties"
-        self._lock = FolderLock(folder)
-        self._process = ServerProcess("Apache Kafka", log=folder / "kafka.log", pid_file=folder / "kafka.pid")
 
     @property
     def bootstrap_servers(self) -> str:
         """ "host:port" for clients."""
         return f"127.0.0.1:{self.port}"
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
     def start(self) -> None:
         """Fetch the jars if they are missing, format, start, return when the broker answers. StackError says why not."""
         require_java()
         self._lock.take()
         try:
-            self._process.kill_leftover(str(self._properties))
+            self._end_leftover()
             jars = fetch_jars(self._cache)
             if not (self._data / "meta.properties").exists():
                 self._format(jars)
@@ -113,31 +108,13 @@ class KafkaServer:
             self.stop()
             raise
 
-    def stop(self) -> None:
-        self._process.stop(signal.SIGTERM, timeout_s=STOP_TIMEOUT_S)
-        self._lock.release()
-
-    def stop_leftover(self) -> None:
-        """Kill what an earlier harness, itself killed, left running in the folder. StackError when another one uses it."""
-        if self.folder.exists():
-            self._lock.take()
-            self._process.kill_leftover(str(self._properties))
-            self._lock.release()
-
-    def kill9(self) -> None:
-        """SIGKILL. The data, the ports and the lock on the folder stay: `restart` follows."""
-        self._process.kill9()
-
-    def freeze(self) -> None:
-        self._process.freeze()
-
-    def thaw(self) -> None:
-        self._process.thaw()
-
     def restart(self) -> None:
         """Start again on the same ports and data after `kill9`, or stop and start; 3-6 s after a kill."""
-        self._process.stop(signal.SIGTERM, timeout_s=STOP_TIMEOUT_S)
+        self._end()
         self._launch(fetch_jars(self._cache))
+
+    def _end_leftover(self) -> None:
+        self._process.kill_leftover(str(self._properties))
 
     def _format(self, jars: Path) -> None:
         """A data folder from the cached template: formatting costs a second of Java, and only the ids differ."""

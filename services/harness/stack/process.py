@@ -147,3 +147,47 @@ class FolderLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+class FolderServer:
+    """One server in a folder of its own, which no other harness uses meanwhile; how it starts is said by its kind."""
+
+    def __init__(self, folder: Path, process: ServerProcess, *, stop_signal: signal.Signals, stop_timeout_s: float) -> None:
+        self.folder = folder
+        self._process = process
+        self._lock = FolderLock(folder)
+        self._stop_signal = stop_signal
+        self._stop_timeout_s = stop_timeout_s
+
+    @property
+    def pid(self) -> int:
+        """The server's process id; 0 when it does not run."""
+        return self._process.pid
+
+    def stop(self) -> None:
+        self._end()
+        self._lock.release()
+
+    def stop_leftover(self) -> None:
+        """End what an earlier harness, itself killed, left running in the folder. StackError when another one uses it."""
+        if self.folder.exists():
+            self._lock.take()
+            self._end_leftover()
+            self._lock.release()
+
+    def kill9(self) -> None:
+        """SIGKILL. Data, ports and the lock on the folder stay: `restart` follows."""
+        self._process.kill9()
+
+    def freeze(self) -> None:
+        self._process.freeze()
+
+    def thaw(self) -> None:
+        self._process.thaw()
+
+    def _end(self) -> None:
+        self._process.stop(self._stop_signal, timeout_s=self._stop_timeout_s)
+
+    def _end_leftover(self) -> None:
+        """We hold the folder's lock, so nobody needs what still runs in it."""
+        raise NotImplementedError
