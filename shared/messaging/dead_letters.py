@@ -12,7 +12,7 @@ from shared.audit import AuditEntry, write_audit
 from shared.database import NODE_ITSELF, Actor, Database, Session
 from shared.envelope import NotYet, Opened, Refused
 from shared.messaging.bus import Record
-from shared.messaging.receive import NO_PARTITION, Receiver
+from shared.messaging.receive import RECEIPT_PARTITION, Receiver
 from shared.messaging.statements import (
     APPLY_RECEIPT,
     DUE_RECEIPTS,
@@ -26,8 +26,8 @@ from shared.messaging.statements import (
 
 MOST_AT_ONCE = 100  # letters an operator may replay in one request
 CLOSED_BY = frozenset({"applied", "already_applied", "not_yet"})
-"""Outcomes that end a letter: "not yet" goes on as a receipt that is retried. "dead" ends one that came from the bus: the
-letter that its receipt was given takes its place."""
+"""Outcomes that end a letter: "not yet" goes on as a receipt that is retried. "dead" ends one that was not buried from its
+receipt: the letter that its receipt was given takes its place."""
 
 
 class NoSuchLetter(Exception):
@@ -102,10 +102,9 @@ async def replay(database: Database, receiver: Receiver, letter: int, actor: Act
 
     async def unit(session: Session) -> str:
         row = await _open_letter(session, letter)
-        came_from_bus = row.partition != NO_PARTITION
         outcome = await _again(session, receiver, row)
         session.info["actor"] = actor
-        if outcome in CLOSED_BY or (outcome == "dead" and came_from_bus):
+        if outcome in CLOSED_BY or (outcome == "dead" and row.partition != RECEIPT_PARTITION):
             await _resolve(session, letter, how=f"replayed: {outcome}")
         entry = AuditEntry(action="operations.replay", object_kind="dead_letter", object_id=str(letter), reason=outcome)
         await write_audit(session, entry)

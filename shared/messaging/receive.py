@@ -6,6 +6,7 @@ poisonous message holds up nobody. The receipt's key is (sender, event id): a re
 """
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -42,7 +43,8 @@ HEARD_EVERY_SECONDS = 1  # the peer's row is touched at most so often
 MAX_ERROR_CHARACTERS = 500
 MAX_CLAIMED_CHARACTERS = 60
 IN_THREAD_BYTES = 64 * 1024  # larger envelopes are opened beside the loop: 8 ms for a full one
-NO_PARTITION = -1  # for what did not come from the bus, or is buried from a receipt
+ANSWER_PARTITION = -1  # of what came inside an answer instead of from the bus
+RECEIPT_PARTITION = -2  # of a letter that is buried from its receipt
 
 logger = structlog.get_logger(__name__)
 
@@ -112,7 +114,7 @@ class Receiver:
 
     async def receive_envelope(self, envelope: bytes, *, topic: str) -> None:
         """Take a message that came inside an answer, exactly as if the bus had brought it."""
-        await self.receive([Delivered(Record(topic, "", {}, envelope), NO_PARTITION, 0)])
+        await self.receive([Delivered(Record(topic, "", {}, envelope), ANSWER_PARTITION, _offset_of(envelope))])
 
     async def _open(self, delivered: Delivered) -> _Arrival:
         now = self._database.node.machine_now()
@@ -148,7 +150,7 @@ class Receiver:
             outcomes = [await self._take_one(session, arrival, each_apart=each_apart) for arrival in chunk]
             last = {(a.delivered.record.topic, a.delivered.partition): a.delivered.offset for a in chunk}
             for (topic, partition), offset in last.items():
-                if partition != NO_PARTITION:
+                if partition != ANSWER_PARTITION:
                     await session.execute(KEEP_OFFSET, {"topic": topic, "partition": partition, "next_offset": offset + 1})
             return outcomes
 
@@ -242,7 +244,7 @@ class Receiver:
             if attempts + 1 < ATTEMPTS_BEFORE_DEAD and not isinstance(error, ContentError):
                 return await self._postpone(session, opened, record, attempts=attempts, reason=error)
             await session.execute(BURY_RECEIPT, {"a_sender": opened.iss, "an_event": opened.jti, "error": _short(error)})
-            buried = Delivered(record, NO_PARTITION, _offset_of(opened.jti))
+            buried = Delivered(record, RECEIPT_PARTITION, _offset_of_receipt(opened.iss, opened.jti))
             await bury(session, buried, reason="content" if isinstance(error, ContentError) else "handler", error=_short(error),
                        first_seen=received_at)  # fmt: skip
             return "dead"
@@ -276,7 +278,8 @@ class Receiver:
             await session.execute(POSTPONE, key | {"sealed": row.sealed, "next": self._next_try(row.attempts)})
             return
         await session.execute(BURY_RECEIPT, key)
-        buried = Delivered(Record(row.topic, row.key, {}, row.sealed), NO_PARTITION, _offset_of(row.event_id))
+        record = Record(row.topic, row.key, {}, row.sealed)
+        buried = Delivered(record, RECEIPT_PARTITION, _offset_of_receipt(row.sender, row.event_id))
         await bury(session, buried, reason=why.code, error=_short(why), first_seen=row.received_at)
 
     async def _heard_of(self, session: Session, opened: Opened, now: datetime) -> None:
@@ -318,9 +321,14 @@ def _storable(text: str) -> str:
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
-def _offset_of(event_id: UUID) -> int:
-    """What stands for the offset of a letter that is buried from its receipt."""
-    return event_id.int & (2**62 - 1)
+def _offset_of(content: bytes) -> int:
+    """What stands for the offset where the bus gave none: the same for the same content, so that it is kept once."""
+    return int.from_bytes(hashlib.sha256(content).digest()[:8]) >> 1  # a bigint of PostgreSQL has a sign
+
+
+def _offset_of_receipt(sender: str, event_id: UUID) -> int:
+    """As the receipt's key: with the sender, so that one bureau cannot bury its letter in the place of another's."""
+    return _offset_of(f"{sender}/{event_id}".encode())
 
 
 def _short(error: Exception) -> str:

@@ -1,19 +1,6 @@
 """Tables of the post office. All times are machine time unless a column says business."""
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    DateTime,
-    Identity,
-    Index,
-    Integer,
-    LargeBinary,
-    Table,
-    Text,
-    UniqueConstraint,
-    Uuid,
-    text,
-)
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Integer, LargeBinary, Table, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from shared.database import metadata
@@ -88,8 +75,9 @@ dead_letter = Table(
     Column("resolved_at", DateTime(timezone=True)),
     Column("resolved_by", Text),
     Column("resolution", Text),
-    UniqueConstraint("topic", "partition", "offset"),
     Index("ix_dead_letter_open", "id", postgresql_where=text("resolved_at IS NULL")),
+    # Only among the open: what was closed may die again, and a bus that was made anew counts from 0 again.
+    Index("uq_dead_letter_open", "topic", "partition", "offset", unique=True, postgresql_where=text("resolved_at IS NULL")),
 )
 
 consumer_offset = Table(

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from uuid_utils.compat import uuid7
 
 from services.bureau.transfers import inbound
 from shared.contract.messages import DirectoryPublished, PermitIssued
@@ -180,6 +181,49 @@ async def test_a_handler_that_fails_is_tried_again_and_at_last_given_to_a_person
     assert await replay(zhejiang, letter["id"]) == ["applied"]
     assert await zhejiang.states(permit.case) == {1: "RECEIVED"}
     assert (await zhejiang.one("SELECT * FROM receipt")).outcome == "applied"
+
+
+async def failing(session: Any, message: Any, received: Any) -> None:
+    raise RuntimeError("the test's handler fails")
+
+
+async def buried_again(bureau: Bureau, tries: int = 1) -> None:
+    """The retries of what a failing handler holds up, until a person is asked."""
+    for _ in range(tries):
+        bureau.machine.offset += timedelta(hours=2)
+        await retry_due(bureau.wiring.bus_database, bureau.wiring.receiver)
+    bureau._tokens.clear()
+
+
+async def test_a_message_that_dies_again_after_its_letter_was_closed_has_an_open_letter_again(
+    zhejiang: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zhejiang.handle(monkeypatch, PermitIssued, failing)
+    await zhejiang.told(permit_for(), by="shanghai")
+    await buried_again(zhejiang, ATTEMPTS_BEFORE_DEAD)
+    (first,) = await letters(zhejiang)
+    assert await replay(zhejiang, first["id"]) == ["not_yet"]  # given to the retries again, which fail again
+    assert await letters(zhejiang) == []
+    await buried_again(zhejiang)
+    (second,) = await letters(zhejiang)
+    assert (second["reason"], second["offset"]) == ("handler", first["offset"])
+    assert (await zhejiang.one("SELECT * FROM receipt")).outcome == "dead"
+
+
+async def test_two_senders_that_use_one_event_id_have_a_letter_each(zhejiang: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
+    zhejiang.handle(monkeypatch, PermitIssued, failing)
+    event = uuid7()
+    for sender in ("shanghai", "jiangsu"):
+        await zhejiang.told(permit_for(), by=sender, event_id=event)
+    await buried_again(zhejiang, ATTEMPTS_BEFORE_DEAD)
+    assert len(await letters(zhejiang)) == 2
+
+
+async def test_everything_unreadable_that_came_inside_answers_is_kept_once(zhejiang: Bureau) -> None:
+    for rubbish in (b"no envelope", b"none either", b"no envelope"):
+        await zhejiang.wiring.receiver.receive_envelope(rubbish, topic="zhejiang.transfers")
+    kept = await zhejiang.rows("SELECT raw_value FROM dead_letter ORDER BY id")
+    assert [row.raw_value for row in kept] == [b"no envelope", b"none either"]
 
 
 async def test_a_content_that_its_sender_may_not_say_is_dead_at_once(zhejiang: Bureau) -> None:
