@@ -21,7 +21,7 @@ from shared.database import DatabaseDown, OutcomeUnknown, Session
 from shared.envelope import TrustListRefused
 from shared.messaging import ask_due_now, doorbell
 from shared.messaging.bus import Delivered
-from shared.messaging.dead_letters import retry_due, retry_waiting
+from shared.messaging.dead_letters import retry_due, retry_waiting, try_waiting_soon
 from shared.messaging.tables import trust_list
 
 FETCH_SECONDS = 0.5
@@ -32,7 +32,6 @@ DATABASE_PAUSE_SECONDS = 0.3  # short: the consumer must go on fetching or lose 
 FOLDER_LOOK_SECONDS = 5.0  # what `quanyu keys` put beside us
 TRUST_LOOK_SECONDS = 3600.0  # what the peers have
 TRUST_AGAIN_SECONDS = 60.0  # an unknown key makes us ask the peers at most so often
-WAITING_LETTERS_SECONDS = 60.0
 SWEEP_SECONDS = 3600.0
 STOP_SECONDS = 20.0
 SENT_KEPT = timedelta(days=14)
@@ -160,14 +159,11 @@ class Worker:
 
     async def _time(self) -> None:
         """Everything that comes due: receipts to try again, answers to ask for again, letters that time may heal."""
-        wiring, loop = self._wiring, asyncio.get_running_loop()
-        letters_at = loop.time()
+        wiring = self._wiring
         while True:
             await retry_due(wiring.bus_database, wiring.receiver)
             await ask_due_now(wiring.bus_database, wiring.asks)
-            if loop.time() >= letters_at:
-                await retry_waiting(wiring.bus_database, wiring.receiver)
-                letters_at = loop.time() + WAITING_LETTERS_SECONDS
+            await retry_waiting(wiring.bus_database, wiring.receiver)
             wiring.health.progressed("timers")
             await asyncio.sleep(TIMER_SECONDS)
 
@@ -201,7 +197,6 @@ class Worker:
         wiring = self._wiring
         await wiring.bus_database.run(keep_list, name="node.trust_list")
         await wiring.peers.renew()
-        await retry_waiting(wiring.bus_database, wiring.receiver)
         await wiring.bus_database.run(stations.publish_directory, name="node.publish_directory")
 
     async def _look_at(self, web: str) -> None:
@@ -229,7 +224,9 @@ class Worker:
 
 
 async def keep_list(session: Session) -> None:
-    """Write down which trust list is in force. Raises TrustListRefused when a higher one was: the folder was rolled back."""
+    """Write down which trust list is in force; letters that waited for a key are due.
+
+    Raises TrustListRefused when a higher one was: the folder was rolled back."""
     current = session.node.trust.current
     highest = (await session.execute(HIGHEST_LIST)).scalar_one_or_none()
     if highest is not None and highest > current.version:
@@ -238,6 +235,7 @@ async def keep_list(session: Session) -> None:
     if (await session.execute(KEEP_LIST, row)).first() is not None:
         entry = AuditEntry(action="trust.list_accepted", object_kind="trust_list", object_id=str(current.version))
         await write_audit(session, entry)
+        await try_waiting_soon(session)  # the timers take them up, page by page
 
 
 async def sweep_once(session: Session) -> int:

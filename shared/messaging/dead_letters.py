@@ -4,6 +4,8 @@ Replay never publishes again: it runs the same handler under the same rules, ope
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row
@@ -12,8 +14,9 @@ from shared.audit import AuditEntry, write_audit
 from shared.database import NODE_ITSELF, Actor, Database, Session
 from shared.envelope import NotYet, Opened, Refused
 from shared.messaging.bus import Record
-from shared.messaging.receive import RECEIPT_PARTITION, Receiver
+from shared.messaging.receive import MAX_ERROR_CHARACTERS, RECEIPT_PARTITION, Receiver, next_look, storable
 from shared.messaging.statements import (
+    ALL_WAITING_ARE_DUE,
     APPLY_RECEIPT,
     DUE_RECEIPTS,
     INSERT_RECEIPT,
@@ -21,6 +24,7 @@ from shared.messaging.statements import (
     OPEN_DEAD_LETTERS,
     OUTCOME,
     RESOLVE,
+    STAYS_OPEN,
     WAITING_LETTERS,
 )
 
@@ -36,6 +40,15 @@ class NoSuchLetter(Exception):
 
 class _RolledBack(Exception):
     """Ends a preview."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """What a try of a letter gave. `error` says why it had no effect; `waits`: it may have one later."""
+
+    outcome: str
+    error: str = ""
+    waits: bool = False
 
 
 async def retry_due(database: Database, receiver: Receiver) -> int:
@@ -65,15 +78,24 @@ async def retry_due(database: Database, receiver: Receiver) -> int:
 
 
 async def retry_waiting(database: Database, receiver: Receiver) -> int:
-    """Open again what could not be judged when it came (a key newer than our list, a clock ahead); gives how many took effect."""
+    """Open again what could not be judged when it came (a key newer than our list, a clock ahead) and is due, a page of it.
 
-    async def waiting(session: Session) -> Sequence[int]:
-        return (await session.execute(WAITING_LETTERS, {"most": MOST_AT_ONCE})).scalars().all()
+    Whoever was tried longest ago is first. Gives how many took effect."""
 
-    outcomes = [
-        await replay(database, receiver, letter, NODE_ITSELF) for letter in await database.run(waiting, name="letters.find")
-    ]
+    async def due(session: Session) -> Sequence[int]:
+        values = {"now": session.node.machine_now(), "most": MOST_AT_ONCE}
+        return (await session.execute(WAITING_LETTERS, values)).scalars().all()
+
+    outcomes: list[str] = []
+    for letter in await database.run(due, name="letters.find"):
+        with suppress(NoSuchLetter):  # an operator has decided it meanwhile
+            outcomes.append(await replay(database, receiver, letter, NODE_ITSELF))
     return outcomes.count("applied")
+
+
+async def try_waiting_soon(session: Session) -> None:
+    """All letters that wait are due now, whenever they were tried: what they wait for may have come."""
+    await session.execute(ALL_WAITING_ARE_DUE, {"now": session.node.machine_now()})
 
 
 async def list_open(session: Session, *, after: int = 0, most: int = MOST_AT_ONCE) -> Sequence[Row[Any]]:
@@ -87,7 +109,7 @@ async def preview(database: Database, receiver: Receiver, letter: int, actor: Ac
 
     async def unit(session: Session) -> None:
         row = await _open_letter(session, letter)
-        told.append(await _again(session, receiver, row))
+        told.append((await _again(session, receiver, row)).outcome)
         raise _RolledBack
 
     try:
@@ -102,13 +124,14 @@ async def replay(database: Database, receiver: Receiver, letter: int, actor: Act
 
     async def unit(session: Session) -> str:
         row = await _open_letter(session, letter)
-        outcome = await _again(session, receiver, row)
+        tried = await _again(session, receiver, row)
         session.info["actor"] = actor
-        if outcome in CLOSED_BY or (outcome == "dead" and row.partition != RECEIPT_PARTITION):
-            await _resolve(session, letter, how=f"replayed: {outcome}")
-        entry = AuditEntry(action="operations.replay", object_kind="dead_letter", object_id=str(letter), reason=outcome)
-        await write_audit(session, entry)
-        return outcome
+        if tried.outcome in CLOSED_BY or (tried.outcome == "dead" and row.partition != RECEIPT_PARTITION):
+            await _resolve(session, letter, how=f"replayed: {tried.outcome}")
+        else:
+            await _stays_open(session, row, tried)
+        await _note_try(session, row, tried)
+        return tried.outcome
 
     return await database.run(unit, name="letters.replay", actor=actor)
 
@@ -134,18 +157,36 @@ async def _resolve(session: Session, letter: int, *, how: str) -> None:
     await session.execute(RESOLVE, values)
 
 
-async def _again(session: Session, receiver: Receiver, row: Row[Any]) -> str:
+async def _stays_open(session: Session, row: Row[Any], tried: _Tried) -> None:
+    """The letter says what it is open for now: one that is refused waits no longer, and an operator sees why."""
+    values = {"letter": row.id, "why": row.reason, "text": row.error, "next": None}
+    if tried.error:
+        values |= {"why": tried.outcome, "text": storable(tried.error[:MAX_ERROR_CHARACTERS])}
+    if tried.waits:
+        values["next"] = next_look(session, row.first_seen)
+    await session.execute(STAYS_OPEN, values)
+
+
+async def _note_try(session: Session, row: Row[Any], tried: _Tried) -> None:
+    """Audited, unless it is the node's own and has changed nothing: these come by the hour, and no audit row can be deleted."""
+    changed = tried.outcome != row.reason or tried.waits != (row.next_try_at is not None)
+    if session.actor != NODE_ITSELF or changed:
+        entry = AuditEntry(action="operations.replay", object_kind="dead_letter", object_id=str(row.id), reason=tried.outcome)
+        await write_audit(session, entry)
+
+
+async def _again(session: Session, receiver: Receiver, row: Row[Any]) -> _Tried:
     record, now = Record(row.topic, row.raw_key, row.raw_headers, row.raw_value), session.node.machine_now()
     match receiver.try_open(record, now, row.first_seen):
         case NotYet() as not_yet:
-            return not_yet.reason
+            return _Tried(not_yet.reason, str(not_yet), waits=True)
         case Refused() as refused:
-            return refused.code
+            return _Tried(refused.code, str(refused))
         case Opened() as opened:
             return await _apply(session, receiver, opened, record, row)
 
 
-async def _apply(session: Session, receiver: Receiver, opened: Opened, record: Record, row: Row[Any]) -> str:
+async def _apply(session: Session, receiver: Receiver, opened: Opened, record: Record, row: Row[Any]) -> _Tried:
     now, key = session.node.machine_now(), {"a_sender": opened.iss, "an_event": opened.jti}
     fresh = {
         "sender": opened.iss, "event_id": opened.jti, "content_hash": opened.content_hash, "type": opened.type,
@@ -154,8 +195,8 @@ async def _apply(session: Session, receiver: Receiver, opened: Opened, record: R
     if (await session.execute(INSERT_RECEIPT, fresh)).first() is None:
         there = (await session.execute(OUTCOME, key)).one()
         if there.outcome == "applied":
-            return "already_applied"
+            return _Tried("already_applied")
     outcome = await receiver.handle(session, opened, record, received_at=row.first_seen, attempts=0, apart=True)
     if outcome == "applied":
         await session.execute(APPLY_RECEIPT, key | {"now": now})
-    return outcome
+    return _Tried(outcome)

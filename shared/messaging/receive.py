@@ -38,6 +38,7 @@ from shared.telemetry import masked, trace_from
 CHUNK_MESSAGES = 20  # 1,233 instead of 461 messages a second under backlog (messaging.md 14)
 RETRY_AFTER = (1, 5, 30, 300, 3600)  # seconds; the last one repeats
 ATTEMPTS_BEFORE_DEAD = 8  # about two hours of a handler that raises; then a person looks
+FIRST_LOOK_AFTER, LONGEST_LOOK_AFTER = timedelta(minutes=1), timedelta(hours=1)  # at a letter that may be right later
 SILENCE_SECONDS = 60  # a peer not heard for longer is asked at once when it is back
 HEARD_EVERY_SECONDS = 1  # the peer's row is touched at most so often
 MAX_ERROR_CHARACTERS = 500
@@ -188,7 +189,10 @@ class Receiver:
             case NotYet() as not_yet:  # no receipt: an unverified sender could use up another's event ids
                 if not_yet.reason == "unknown_key":
                     self.unknown_key.set()
-                await bury(session, arrival.delivered, reason=not_yet.reason, error=str(not_yet), first_seen=arrival.received_at)
+                await bury(
+                    session, arrival.delivered, reason=not_yet.reason, error=str(not_yet), first_seen=arrival.received_at,
+                    waits=True,
+                )  # fmt: skip
                 return "not_yet"
             case Refused() as refused:
                 await bury(session, arrival.delivered, reason=refused.code, error=str(refused), first_seen=arrival.received_at)
@@ -294,29 +298,40 @@ class Receiver:
             await owed.peer_is_back(session, opened.iss)
 
 
-async def bury(session: Session, delivered: Delivered, *, reason: str, error: str, first_seen: datetime) -> None:
-    """Keep what cannot take effect as a dead letter, with everything needed to look at it and try again; audited."""
+async def bury(
+    session: Session, delivered: Delivered, *, reason: str, error: str, first_seen: datetime, waits: bool = False
+) -> None:
+    """Keep what cannot take effect as a dead letter, with everything needed to look at it and try again; audited.
+
+    `waits`: it may be right later, and the node itself looks at it again."""
     record = delivered.record
     row = {
         "topic": record.topic,
         "partition": delivered.partition,
         "offset": delivered.offset,
-        "raw_key": _storable(record.key),
+        "raw_key": storable(record.key),
         "raw_value": record.value,
-        "raw_headers": {_storable(name): _storable(value) for name, value in record.headers.items()},
+        "raw_headers": {storable(name): storable(value) for name, value in record.headers.items()},
         "reason": reason,
-        "error": _storable(error[:MAX_ERROR_CHARACTERS]),
+        "error": storable(error[:MAX_ERROR_CHARACTERS]),
         "first_seen": first_seen,
+        "next_try_at": next_look(session, first_seen) if waits else None,
     }
     await session.execute(INSERT_DEAD_LETTER, row)
-    claimed = _storable(record.headers.get("ce_source", ""))[:MAX_CLAIMED_CHARACTERS]
+    claimed = storable(record.headers.get("ce_source", ""))[:MAX_CLAIMED_CHARACTERS]
     entry = AuditEntry(action="messaging.receive", decision="refused", reason=reason, object_kind="dead_letter",
                        object_id=f"{record.topic}/{delivered.partition}/{delivered.offset}", peer=claimed)  # fmt: skip
     await write_audit(session, entry)
     logger.warning("message_buried", reason=reason, topic=record.topic, claimed_source=claimed)
 
 
-def _storable(text: str) -> str:
+def next_look(session: Session, first_seen: datetime) -> datetime:
+    """When to look again at a letter that may be right later: the pause is its age, so it doubles, within its limits."""
+    now = session.node.machine_now()
+    return now + min(max(now - first_seen, FIRST_LOOK_AFTER), LONGEST_LOOK_AFTER)
+
+
+def storable(text: str) -> str:
     """PostgreSQL keeps neither NUL nor lone surrogates; what anybody may write to the bus can hold both."""
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 

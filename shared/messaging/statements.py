@@ -3,7 +3,6 @@
 from sqlalchemy import bindparam, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from shared.envelope.errors import WAITS
 from shared.messaging.tables import dead_letter, peer, receipt
 
 INSERT_RECEIPT = insert(receipt).on_conflict_do_nothing().returning(receipt.c.event_id)
@@ -61,12 +60,18 @@ OPEN_DEAD_LETTERS = (
 ONE_DEAD_LETTER = select(dead_letter).where(dead_letter.c.id == bindparam("letter")).with_for_update()
 WAITING_LETTERS = (
     select(dead_letter.c.id)
-    .where(dead_letter.c.resolved_at.is_(None), dead_letter.c.reason.in_(sorted(WAITS)))
-    .order_by(dead_letter.c.id)
+    .where(dead_letter.c.next_try_at <= bindparam("now"))
+    .order_by(dead_letter.c.next_try_at, dead_letter.c.id)
     .limit(bindparam("most"))
+)
+ALL_WAITING_ARE_DUE = update(dead_letter).where(dead_letter.c.next_try_at.is_not(None)).values(next_try_at=bindparam("now"))
+STAYS_OPEN = (
+    update(dead_letter)
+    .where(dead_letter.c.id == bindparam("letter"))
+    .values(reason=bindparam("why"), error=bindparam("text"), next_try_at=bindparam("next"))
 )
 RESOLVE = (
     update(dead_letter)
     .where(dead_letter.c.id == bindparam("letter"))
-    .values(resolved_at=bindparam("now"), resolved_by=bindparam("by"), resolution=bindparam("how"))
+    .values(next_try_at=None, resolved_at=bindparam("now"), resolved_by=bindparam("by"), resolution=bindparam("how"))
 )

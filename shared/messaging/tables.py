@@ -72,10 +72,12 @@ dead_letter = Table(
     Column("reason", Text, nullable=False),
     Column("error", Text, nullable=False),
     Column("first_seen", DateTime(timezone=True), nullable=False),
+    Column("next_try_at", DateTime(timezone=True)),  # of an open letter that may be right later; null: a person decides
     Column("resolved_at", DateTime(timezone=True)),
     Column("resolved_by", Text),
     Column("resolution", Text),
     Index("ix_dead_letter_open", "id", postgresql_where=text("resolved_at IS NULL")),
+    Index("ix_dead_letter_next_try", "next_try_at", postgresql_where=text("next_try_at IS NOT NULL")),
     # Only among the open: what was closed may die again, and a bus that was made anew counts from 0 again.
     Index("uq_dead_letter_open", "topic", "partition", "offset", unique=True, postgresql_where=text("resolved_at IS NULL")),
 )

@@ -9,39 +9,12 @@ from uuid_utils.compat import uuid7
 from services.bureau.transfers import inbound
 from shared.contract.messages import DirectoryPublished, PermitIssued
 from shared.messaging.bus import Record
-from shared.messaging.dead_letters import retry_due, retry_waiting
+from shared.messaging.dead_letters import retry_due
 from shared.messaging.receive import ATTEMPTS_BEFORE_DEAD
 from tests.node.bureau import Bureau, faults
+from tests.node.console.letters import LETTERS, from_the_future, letters, preview, replay
 from tests.node.people import WANG
 from tests.node.transfers.cases import O_COUNTER, O_OPERATOR, permit_for
-
-LETTERS = "/api/v1/operations/dead-letters"
-
-
-async def letters(bureau: Bureau, query: str = "") -> list[dict[str, Any]]:
-    answer = await bureau.ask(O_OPERATOR, "GET", f"{LETTERS}{query}")
-    assert answer.status_code == 200, answer.text
-    found: list[dict[str, Any]] = answer.json()["letters"]
-    return found
-
-
-async def preview(bureau: Bureau, letter: int) -> Any:
-    return await bureau.ask(O_OPERATOR, "POST", f"{LETTERS}/{letter}/preview")
-
-
-async def replay(bureau: Bureau, *numbers: int) -> list[str]:
-    answer = await bureau.ask(O_OPERATOR, "POST", f"{LETTERS}/replay", {"letters": numbers})
-    assert answer.status_code == 200, answer.text
-    return [result["outcome"] for result in answer.json()["results"]]
-
-
-async def from_the_future(zhejiang: Bureau) -> Record:
-    """A permit from a sender whose clock is ahead of ours: kept, and good once ours has followed."""
-    record = zhejiang.sealed(permit_for(), by="shanghai")
-    zhejiang.machine.offset = -timedelta(minutes=10)
-    zhejiang._tokens.clear()
-    await zhejiang.deliver(record)
-    return record
 
 
 async def test_garbage_is_kept_audited_and_listed_without_its_content(zhejiang: Bureau) -> None:
@@ -100,16 +73,6 @@ async def test_a_letter_whose_message_came_another_way_is_only_closed(zhejiang: 
     assert await replay(zhejiang, letter["id"]) == ["already_applied"]
     assert await letters(zhejiang) == []
     assert len(await zhejiang.audit("transfers.PermitIssued")) == 1
-
-
-async def test_what_only_time_can_heal_is_tried_by_the_node_itself(zhejiang: Bureau) -> None:
-    await from_the_future(zhejiang)
-    wiring = zhejiang.wiring
-    assert await retry_waiting(wiring.bus_database, wiring.receiver) == 0
-    zhejiang.machine.offset = timedelta(0)
-    assert await retry_waiting(wiring.bus_database, wiring.receiver) == 1
-    assert await letters(zhejiang) == []
-    assert (await zhejiang.one("SELECT * FROM dead_letter")).resolved_by == "node"
 
 
 async def test_a_replay_sent_twice_with_its_key_is_done_once_and_answered_alike(zhejiang: Bureau) -> None:

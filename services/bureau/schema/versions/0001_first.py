@@ -74,10 +74,18 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("error", sa.Text(), nullable=False),
         sa.Column("first_seen", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_try_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("resolved_by", sa.Text(), nullable=True),
         sa.Column("resolution", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_dead_letter")),
+    )
+    op.create_index(
+        "ix_dead_letter_next_try",
+        "dead_letter",
+        ["next_try_at"],
+        unique=False,
+        postgresql_where=sa.text("next_try_at IS NOT NULL"),
     )
     op.create_index("ix_dead_letter_open", "dead_letter", ["id"], unique=False, postgresql_where=sa.text("resolved_at IS NULL"))
     op.create_index(
@@ -446,6 +454,7 @@ def downgrade() -> None:
     op.drop_table("directory")
     op.drop_index("uq_dead_letter_open", table_name="dead_letter", postgresql_where=sa.text("resolved_at IS NULL"))
     op.drop_index("ix_dead_letter_open", table_name="dead_letter", postgresql_where=sa.text("resolved_at IS NULL"))
+    op.drop_index("ix_dead_letter_next_try", table_name="dead_letter", postgresql_where=sa.text("next_try_at IS NOT NULL"))
     op.drop_table("dead_letter")
     op.drop_table("consumer_offset")
     op.drop_index(op.f("ix_audit_case_id"), table_name="audit", postgresql_where=sa.text("case_id IS NOT NULL"))
