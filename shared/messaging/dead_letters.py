@@ -8,13 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from sqlalchemy import Row
 
 from shared.audit import AuditEntry, write_audit
-from shared.database import NODE_ITSELF, Actor, Database, Session
+from shared.database import NODE_ITSELF, Actor, Database, DatabaseDown, OutcomeUnknown, Session
 from shared.envelope import NotYet, Opened, Refused
 from shared.messaging.bus import Record
-from shared.messaging.receive import MAX_ERROR_CHARACTERS, RECEIPT_PARTITION, Receiver, next_look, storable
+from shared.messaging.receive import MAX_ERROR_CHARACTERS, OTHER_CONTENT, RECEIPT_PARTITION, Receiver, next_look, short, storable
 from shared.messaging.statements import (
     ALL_WAITING_ARE_DUE,
     APPLY_RECEIPT,
@@ -32,6 +33,8 @@ MOST_AT_ONCE = 100  # letters an operator may replay in one request
 CLOSED_BY = frozenset({"applied", "already_applied", "not_yet"})
 """Outcomes that end a letter: "not yet" goes on as a receipt that is retried. "dead" ends one that was not buried from its
 receipt: the letter that its receipt was given takes its place."""
+
+logger = structlog.get_logger(__name__)
 
 
 class NoSuchLetter(Exception):
@@ -116,11 +119,16 @@ async def preview(database: Database, receiver: Receiver, letter: int, actor: Ac
         await database.run(unit, name="letters.preview", actor=actor)
     except _RolledBack:
         return told[0]
+    except (NoSuchLetter, DatabaseDown, OutcomeUnknown):
+        raise
+    except Exception as error:
+        return _poison(letter, error).outcome
     raise AssertionError("unreachable: a preview always rolls back")
 
 
 async def replay(database: Database, receiver: Receiver, letter: int, actor: Actor) -> str:
-    """Handle one letter again; gives applied, not_yet, dead, already_applied, or the code of the check that refuses it."""
+    """Handle one letter again; gives applied, not_yet, dead, already_applied, conflict, poison (cannot even be receipted), or
+    the code of the check that refuses it. Raises NoSuchLetter, DatabaseDown, OutcomeUnknown."""
 
     async def unit(session: Session) -> str:
         row = await _open_letter(session, letter)
@@ -133,7 +141,20 @@ async def replay(database: Database, receiver: Receiver, letter: int, actor: Act
         await _note_try(session, row, tried)
         return tried.outcome
 
-    return await database.run(unit, name="letters.replay", actor=actor)
+    try:
+        return await database.run(unit, name="letters.replay", actor=actor)
+    except (NoSuchLetter, DatabaseDown, OutcomeUnknown):
+        raise
+    except Exception as error:
+        poison = _poison(letter, error)
+
+    async def note(session: Session) -> str:
+        row = await _open_letter(session, letter)
+        await _stays_open(session, row, poison)
+        await _note_try(session, row, poison)
+        return poison.outcome
+
+    return await database.run(note, name="letters.poison", actor=actor)
 
 
 async def skip(session: Session, letter: int, *, reason: str) -> None:
@@ -155,6 +176,11 @@ async def _open_letter(session: Session, letter: int) -> Row[Any]:
 async def _resolve(session: Session, letter: int, *, how: str) -> None:
     values = {"letter": letter, "now": session.node.machine_now(), "by": session.actor.name, "how": how}
     await session.execute(RESOLVE, values)
+
+
+def _poison(letter: int, error: Exception) -> _Tried:
+    logger.exception("poison", letter=letter)
+    return _Tried("poison", short(error))
 
 
 async def _stays_open(session: Session, row: Row[Any], tried: _Tried) -> None:
@@ -194,6 +220,8 @@ async def _apply(session: Session, receiver: Receiver, opened: Opened, record: R
     }  # fmt: skip
     if (await session.execute(INSERT_RECEIPT, fresh)).first() is None:
         there = (await session.execute(OUTCOME, key)).one()
+        if there.content_hash != opened.content_hash:
+            return _Tried("conflict", OTHER_CONTENT)
         if there.outcome == "applied":
             return _Tried("already_applied")
     outcome = await receiver.handle(session, opened, record, received_at=row.first_seen, attempts=0, apart=True)

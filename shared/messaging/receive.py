@@ -44,6 +44,7 @@ HEARD_EVERY_SECONDS = 1  # the peer's row is touched at most so often
 MAX_ERROR_CHARACTERS = 500
 MAX_CLAIMED_CHARACTERS = 60
 IN_THREAD_BYTES = 64 * 1024  # larger envelopes are opened beside the loop: 8 ms for a full one
+OTHER_CONTENT = "same sender and event id, other content"
 ANSWER_PARTITION = -1  # of what came inside an answer instead of from the bus
 RECEIPT_PARTITION = -2  # of a letter that is buried from its receipt
 
@@ -165,7 +166,7 @@ class Receiver:
         except (DatabaseDown, OutcomeUnknown):
             raise
         except Exception as error:
-            reason = _short(error)
+            reason = short(error)
             logger.exception("poison", topic=arrival.delivered.record.topic)
             await self._database.run(
                 lambda session: bury(session, arrival.delivered, reason="poison", error=reason, first_seen=arrival.received_at),
@@ -215,7 +216,7 @@ class Receiver:
             known = (await session.execute(KNOWN_HASH, {"sender": opened.iss, "event_id": opened.jti})).scalar_one()
             if known != opened.content_hash:
                 await bury(
-                    session, arrival.delivered, reason="conflict", error="same sender and event id, other content",
+                    session, arrival.delivered, reason="conflict", error=OTHER_CONTENT,
                     first_seen=arrival.received_at,
                 )  # fmt: skip
                 return "refused"
@@ -247,9 +248,9 @@ class Receiver:
             logger.exception("handler_failed", type=opened.type, sender=opened.iss, event_id=str(opened.jti))
             if attempts + 1 < ATTEMPTS_BEFORE_DEAD and not isinstance(error, ContentError):
                 return await self._postpone(session, opened, record, attempts=attempts, reason=error)
-            await session.execute(BURY_RECEIPT, {"a_sender": opened.iss, "an_event": opened.jti, "error": _short(error)})
+            await session.execute(BURY_RECEIPT, {"a_sender": opened.iss, "an_event": opened.jti, "error": short(error)})
             buried = Delivered(record, RECEIPT_PARTITION, _offset_of_receipt(opened.iss, opened.jti))
-            await bury(session, buried, reason="content" if isinstance(error, ContentError) else "handler", error=_short(error),
+            await bury(session, buried, reason="content" if isinstance(error, ContentError) else "handler", error=short(error),
                        first_seen=received_at)  # fmt: skip
             return "dead"
 
@@ -266,7 +267,7 @@ class Receiver:
 
     async def _postpone(self, session: Session, opened: Opened, record: Record, *, attempts: int, reason: Exception) -> str:
         values = {"a_sender": opened.iss, "an_event": opened.jti, "sealed": record.value, "next": self._next_try(attempts)}
-        await session.execute(POSTPONE, values | {"error": _short(reason)})
+        await session.execute(POSTPONE, values | {"error": short(reason)})
         return "not_yet"
 
     def _next_try(self, attempts: int) -> datetime:
@@ -277,14 +278,14 @@ class Receiver:
         """A kept message (`row`: its receipt) that could be opened when it came and cannot any more.
 
         Its sender's key was revoked as of an earlier time: dead. Our own key is not on this node: tried again."""
-        key = {"a_sender": row.sender, "an_event": row.event_id, "error": _short(why)}
+        key = {"a_sender": row.sender, "an_event": row.event_id, "error": short(why)}
         if isinstance(why, NotYet):
             await session.execute(POSTPONE, key | {"sealed": row.sealed, "next": self._next_try(row.attempts)})
             return
         await session.execute(BURY_RECEIPT, key)
         record = Record(row.topic, row.key, {}, row.sealed)
         buried = Delivered(record, RECEIPT_PARTITION, _offset_of_receipt(row.sender, row.event_id))
-        await bury(session, buried, reason=why.code, error=_short(why), first_seen=row.received_at)
+        await bury(session, buried, reason=why.code, error=short(why), first_seen=row.received_at)
 
     async def _heard_of(self, session: Session, opened: Opened, now: datetime) -> None:
         before = self._heard.get(opened.iss)
@@ -346,6 +347,6 @@ def _offset_of_receipt(sender: str, event_id: UUID) -> int:
     return _offset_of(f"{sender}/{event_id}".encode())
 
 
-def _short(error: Exception) -> str:
+def short(error: Exception) -> str:
     """What operators read of it: an error may repeat a person's number."""
-    return str(masked(f"{type(error).__name__}: {error}"))[:MAX_ERROR_CHARACTERS]
+    return storable(str(masked(f"{type(error).__name__}: {error}")))[:MAX_ERROR_CHARACTERS]

@@ -27,7 +27,7 @@ APPLY_RECEIPT = (
     .where(*_THIS_RECEIPT)
     .values(outcome="applied", sealed=None, next_try_at=None, applied_at=bindparam("now"), last_error=None)
 )
-OUTCOME = select(receipt.c.outcome, receipt.c.attempts).where(*_THIS_RECEIPT).with_for_update()
+OUTCOME = select(receipt.c.outcome, receipt.c.content_hash).where(*_THIS_RECEIPT).with_for_update()
 DUE_RECEIPTS = (
     select(receipt)
     .where(receipt.c.outcome == "not_yet", receipt.c.next_try_at <= bindparam("now"))

@@ -18,6 +18,7 @@ from shared.contract.codes import Standing, VoidReason
 from shared.contract.messages import PermitIssued, TransferVoided
 from shared.contract.questions import PersonStatus, PersonStatusAnswer
 from shared.contract.registry import encode
+from shared.database import Actor
 from shared.envelope import TrustStore
 from shared.envelope.ceremony import generate_key, next_list
 from shared.envelope.keys import Kid, read_kek
@@ -239,6 +240,27 @@ async def test_the_same_event_id_with_another_content_is_a_conflict_and_has_no_e
     assert await transfer.states() == (["APPROVED"], ["RECEIVED"])
     refused = select(audit.c.reason).where(audit.c.action == "messaging.receive", audit.c.decision == "refused")
     assert [row.reason for row in await clerk.rows("zhejiang", refused)] == ["conflict"]
+
+
+async def test_what_cannot_even_be_receipted_is_poison_however_often_it_is_tried(clerk: Clerk) -> None:
+    """A NUL in the key, which no database keeps; inside an answer, where no record's key contradicts it."""
+    forged = clerk.wire.forge("shanghai", "zhejiang", STRANGE, key="\0").delivered.record
+    wiring = clerk.network.nodes["zhejiang"].wiring
+    await wiring.receiver.receive_envelope(forged.value, topic=forged.topic)
+    (letter,) = await clerk.rows("zhejiang", select(dead_letter.c.id))
+    operator = Actor("officer", "D33099")
+    assert await dead_letters.preview(wiring.bus_database, wiring.receiver, letter.id, operator) == "poison"
+    assert await dead_letters.replay(wiring.bus_database, wiring.receiver, letter.id, operator) == "poison"
+    assert await letters(clerk, "zhejiang") == ["poison"]
+    tries = select(audit.c.actor, audit.c.reason).where(audit.c.action == "operations.replay")
+    assert [tuple(row) for row in await clerk.rows("zhejiang", tries)] == [("D33099", "poison")]
+
+
+async def test_an_unknown_message_with_a_nul_in_its_name_waits_like_any_other(clerk: Clerk) -> None:
+    strange = json.dumps({"name": "Transfer\0", "version": 1, "body": {}}).encode()
+    await clerk.wire.hand_over(clerk.wire.forge("shanghai", "zhejiang", strange, key=str(uuid4())))
+    assert await letters(clerk, "zhejiang") == []
+    assert len(await outcomes(clerk, "zhejiang", "not_yet")) == 1
 
 
 async def test_two_senders_may_use_the_same_event_id(clerk: Clerk) -> None:

@@ -8,6 +8,7 @@ from uuid_utils.compat import uuid7
 
 from services.bureau.transfers import inbound
 from shared.contract.messages import DirectoryPublished, PermitIssued
+from shared.database import DatabaseDown
 from shared.messaging.bus import Record
 from shared.messaging.dead_letters import retry_due
 from shared.messaging.receive import ATTEMPTS_BEFORE_DEAD
@@ -209,6 +210,41 @@ async def test_the_same_event_with_another_content_is_a_conflict(zhejiang: Burea
     assert letter["reason"] == "conflict"
     assert await zhejiang.states(other.case) == {}
     assert await zhejiang.states(first.case) == {1: "RECEIVED"}
+
+
+@pytest.mark.parametrize("first_applies", [True, False])
+async def test_a_conflict_stays_one_however_often_it_is_replayed(
+    zhejiang: Bureau, monkeypatch: pytest.MonkeyPatch, first_applies: bool
+) -> None:
+    first, other = permit_for(), permit_for()
+    with monkeypatch.context() as patch:
+        if not first_applies:
+            zhejiang.handle(patch, PermitIssued, failing)
+        event = await _tell(zhejiang, first)
+    await zhejiang.told(other, by="shanghai", event_id=event)
+    (letter,) = await letters(zhejiang)
+    kept = await zhejiang.one("SELECT * FROM receipt")
+    assert kept.outcome == ("applied" if first_applies else "not_yet")
+    assert (await preview(zhejiang, letter["id"])).json()["would"] == "conflict"
+    assert await replay(zhejiang, letter["id"]) == ["conflict"]
+    assert [(one["id"], one["reason"]) for one in await letters(zhejiang)] == [(letter["id"], "conflict")]
+    assert await zhejiang.states(other.case) == {}
+    assert await zhejiang.one("SELECT * FROM receipt") == kept
+
+
+async def test_a_database_that_is_away_during_a_replay_is_no_fault_of_the_letter(
+    zhejiang: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(session: Any, message: Any, received: Any) -> None:
+        raise DatabaseDown("the test's database is away")
+
+    await from_the_future(zhejiang)
+    zhejiang.machine.offset = timedelta(0)
+    (letter,) = await letters(zhejiang)
+    zhejiang.handle(monkeypatch, PermitIssued, away)
+    answer = await zhejiang.ask(O_OPERATOR, "POST", f"{LETTERS}/replay", {"letters": [letter["id"]]})
+    assert answer.status_code == 503
+    assert await letters(zhejiang) == [letter]
 
 
 async def _tell(zhejiang: Bureau, permit: PermitIssued) -> Any:
