@@ -288,15 +288,20 @@ class Receiver:
         await bury(session, buried, reason=why.code, error=short(why), first_seen=row.received_at)
 
     async def _heard_of(self, session: Session, opened: Opened, now: datetime) -> None:
-        before = self._heard.get(opened.iss)
-        higher = opened.incarnation > self.seen.get(opened.iss, 0)
+        here = session.info.setdefault("heard", {})  # by this unit; what it rolls back nobody has heard
+        before, seen = here.get(opened.iss) or (self._heard.get(opened.iss), self.seen.get(opened.iss, 0))
+        higher = opened.incarnation > seen
         if before is not None and not higher and (now - before).total_seconds() < HEARD_EVERY_SECONDS:
             return
-        self._heard[opened.iss] = now
-        self.seen[opened.iss] = max(opened.incarnation, self.seen.get(opened.iss, 0))
+        here[opened.iss] = now, max(opened.incarnation, seen)
+        session.after_commit.append(lambda: self._has_heard(opened.iss, opened.incarnation, now))
         await session.execute(PEER_HEARD, {"bureau": opened.iss, "incarnation": opened.incarnation, "now": now})
         if before is None or (now - before).total_seconds() > SILENCE_SECONDS:
             await owed.peer_is_back(session, opened.iss)
+
+    def _has_heard(self, bureau: str, incarnation: int, now: datetime) -> None:
+        self._heard[bureau] = now
+        self.seen[bureau] = max(incarnation, self.seen.get(bureau, 0))
 
 
 async def bury(
