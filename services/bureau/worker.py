@@ -37,11 +37,16 @@ STOP_SECONDS = 20.0
 SENT_KEPT = timedelta(days=14)
 RECEIPTS_KEPT = timedelta(days=45)  # longer than topic retention, offset retention and the longest replay together
 QUESTION_RECEIPTS_KEPT = timedelta(minutes=10)
-SWEPT_ROWS = 1_000
+LETTERS_KEPT = timedelta(days=45)  # after somebody has decided them
+SWEPT_ROWS = 1_000  # in one transaction
+SWEEP_PASSES = 1_000  # in a row; what is left after a million rows is left to the next hour
 TRUST_LIST_PATH = "/.well-known/quanyu/trust-list"
 
 SWEEP_SENT = text(
     "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE sent_at < :before ORDER BY seq LIMIT :most)"
+).bindparams(bindparam("most", SWEPT_ROWS))
+SWEEP_LETTERS = text(
+    "DELETE FROM dead_letter WHERE id IN (SELECT id FROM dead_letter WHERE resolved_at < :before ORDER BY id LIMIT :most)"
 ).bindparams(bindparam("most", SWEPT_ROWS))
 SWEEP_RECEIPTS = text(
     "DELETE FROM receipt WHERE (sender, event_id) IN (SELECT sender, event_id FROM receipt WHERE outcome = 'applied'"
@@ -215,7 +220,7 @@ class Worker:
     async def _sweep(self) -> None:
         """Delete what nobody can need any more, in small pieces."""
         while True:
-            for _ in range(SWEPT_ROWS):
+            for _ in range(SWEEP_PASSES):
                 if not await self._wiring.bus_database.run(sweep_once, name="sweep"):
                     break
             await self._wiring.bus_database.run(forget_answers, name="sweep.answers")
@@ -244,7 +249,8 @@ async def sweep_once(session: Session) -> int:
     sent = await session.execute(SWEEP_SENT, {"before": now - SENT_KEPT})
     values = {"before": now - RECEIPTS_KEPT, "questions_before": now - QUESTION_RECEIPTS_KEPT}
     receipts = await session.execute(SWEEP_RECEIPTS, values)
-    return int(sent.rowcount) + int(receipts.rowcount)  # type: ignore[attr-defined]  # a CursorResult: both are DELETEs
+    letters = await session.execute(SWEEP_LETTERS, {"before": now - LETTERS_KEPT})
+    return sum(swept.rowcount for swept in (sent, receipts, letters))  # type: ignore[attr-defined]  # CursorResults: these are DELETEs
 
 
 def first_offsets(delivered: list[Delivered]) -> dict[tuple[str, int], int]:

@@ -14,8 +14,9 @@ from sqlalchemy import Row
 from shared.audit import AuditEntry, write_audit
 from shared.database import NODE_ITSELF, Actor, Database, DatabaseDown, OutcomeUnknown, Session
 from shared.envelope import NotYet, Opened, Refused
+from shared.messaging.burial import MAX_ERROR_CHARACTERS, next_look, short, storable
 from shared.messaging.bus import Record
-from shared.messaging.receive import MAX_ERROR_CHARACTERS, OTHER_CONTENT, RECEIPT_PARTITION, Receiver, next_look, short, storable
+from shared.messaging.receive import OTHER_CONTENT, RECEIPT_PARTITION, Receiver
 from shared.messaging.statements import (
     ALL_WAITING_ARE_DUE,
     APPLY_RECEIPT,
@@ -32,7 +33,7 @@ from shared.messaging.statements import (
 MOST_AT_ONCE = 100  # letters an operator may replay in one request
 CLOSED_BY = frozenset({"applied", "already_applied", "not_yet"})
 """Outcomes that end a letter: "not yet" goes on as a receipt that is retried. "dead" ends one that was not buried from its
-receipt: the letter that its receipt was given takes its place."""
+receipt: the letter that its receipt was given takes its place; "not kept" says that it was given none."""
 
 logger = structlog.get_logger(__name__)
 
@@ -127,8 +128,8 @@ async def preview(database: Database, receiver: Receiver, letter: int, actor: Ac
 
 
 async def replay(database: Database, receiver: Receiver, letter: int, actor: Actor) -> str:
-    """Handle one letter again; gives applied, not_yet, dead, already_applied, conflict, poison (cannot even be receipted), or
-    the code of the check that refuses it. Raises NoSuchLetter, DatabaseDown, OutcomeUnknown."""
+    """Handle one letter again; gives applied, not_yet, dead, not_kept, already_applied, conflict, poison (cannot even be
+    receipted), or the code of the check that refuses it. Raises NoSuchLetter, DatabaseDown, OutcomeUnknown."""
 
     async def unit(session: Session) -> str:
         row = await _open_letter(session, letter)

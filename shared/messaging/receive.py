@@ -6,7 +6,6 @@ poisonous message holds up nobody. The receipt's key is (sender, event id): a re
 """
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,33 +15,21 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Row
 
-from shared.audit import AuditEntry, write_audit
 from shared.contract.messages import Message
 from shared.contract.registry import ContentError, UnknownMessage, decode
 from shared.database import NODE_ITSELF, Actor, Database, DatabaseDown, OutcomeUnknown, Session, is_infrastructure
 from shared.envelope import NotYet, Opened, Place, Proof, Refused, open_envelope
 from shared.messaging import owed
+from shared.messaging.burial import Burial, offset_of, offset_of_receipt, short
 from shared.messaging.bus import Delivered, Record
-from shared.messaging.statements import (
-    BURY_RECEIPT,
-    INSERT_DEAD_LETTER,
-    INSERT_RECEIPT,
-    KEEP_OFFSET,
-    KNOWN_HASH,
-    PEER_HEARD,
-    PEERS,
-    POSTPONE,
-)
-from shared.telemetry import masked, trace_from
+from shared.messaging.statements import BURY_RECEIPT, INSERT_RECEIPT, KEEP_OFFSET, KNOWN_HASH, PEER_HEARD, PEERS, POSTPONE
+from shared.telemetry import trace_from
 
 CHUNK_MESSAGES = 20  # 1,233 instead of 461 messages a second under backlog (messaging.md 14)
 RETRY_AFTER = (1, 5, 30, 300, 3600)  # seconds; the last one repeats
 ATTEMPTS_BEFORE_DEAD = 8  # about two hours of a handler that raises; then a person looks
-FIRST_LOOK_AFTER, LONGEST_LOOK_AFTER = timedelta(minutes=1), timedelta(hours=1)  # at a letter that may be right later
 SILENCE_SECONDS = 60  # a peer not heard for longer is asked at once when it is back
 HEARD_EVERY_SECONDS = 1  # the peer's row is touched at most so often
-MAX_ERROR_CHARACTERS = 500
-MAX_CLAIMED_CHARACTERS = 60
 IN_THREAD_BYTES = 64 * 1024  # larger envelopes are opened beside the loop: 8 ms for a full one
 OTHER_CONTENT = "same sender and event id, other content"
 ANSWER_PARTITION = -1  # of what came inside an answer instead of from the bus
@@ -85,11 +72,13 @@ class Receiver:
     def __init__(
         self, database: Database, handlers: Mapping[type[Message], Handler], counted: Callable[[str], None] = lambda outcome: None
     ) -> None:
-        """`counted` is told the outcome of each record after its commit: applied, duplicate, not_yet, dead or refused."""
+        """`counted` is told the outcome of each record after its commit: applied, duplicate, not_yet, dead, refused, or
+        not_kept (it would be a dead letter, of which its topic has too many)."""
         self._database = database
         self._handlers = handlers
         self._counted = counted
         self.seen: dict[str, int] = {}  # highest incarnation by bureau; shared with the peer door
+        self._burial = Burial()
         self._heard: dict[str, datetime] = {}
         self.unknown_key = asyncio.Event()  # set when a peer used a key that our trust list lacks
 
@@ -116,7 +105,7 @@ class Receiver:
 
     async def receive_envelope(self, envelope: bytes, *, topic: str) -> None:
         """Take a message that came inside an answer, exactly as if the bus had brought it."""
-        await self.receive([Delivered(Record(topic, "", {}, envelope), ANSWER_PARTITION, _offset_of(envelope))])
+        await self.receive([Delivered(Record(topic, "", {}, envelope), ANSWER_PARTITION, offset_of(envelope))])
 
     async def _open(self, delivered: Delivered) -> _Arrival:
         now = self._database.node.machine_now()
@@ -169,7 +158,9 @@ class Receiver:
             reason = short(error)
             logger.exception("poison", topic=arrival.delivered.record.topic)
             await self._database.run(
-                lambda session: bury(session, arrival.delivered, reason="poison", error=reason, first_seen=arrival.received_at),
+                lambda session: self._burial.bury(
+                    session, arrival.delivered, reason="poison", error=reason, first_seen=arrival.received_at
+                ),
                 name="receive poison",
             )
 
@@ -190,14 +181,16 @@ class Receiver:
             case NotYet() as not_yet:  # no receipt: an unverified sender could use up another's event ids
                 if not_yet.reason == "unknown_key":
                     self.unknown_key.set()
-                await bury(
+                kept = await self._burial.bury(
                     session, arrival.delivered, reason=not_yet.reason, error=str(not_yet), first_seen=arrival.received_at,
                     waits=True,
                 )  # fmt: skip
-                return "not_yet"
+                return "not_yet" if kept else "not_kept"
             case Refused() as refused:
-                await bury(session, arrival.delivered, reason=refused.code, error=str(refused), first_seen=arrival.received_at)
-                return "refused"
+                kept = await self._burial.bury(
+                    session, arrival.delivered, reason=refused.code, error=str(refused), first_seen=arrival.received_at
+                )
+                return "refused" if kept else "not_kept"
 
     async def _take_opened(self, session: Session, arrival: _Arrival, opened: Opened, *, each_apart: bool) -> str:
         record = arrival.delivered.record
@@ -215,11 +208,11 @@ class Receiver:
         if (await session.execute(INSERT_RECEIPT, row)).first() is None:
             known = (await session.execute(KNOWN_HASH, {"sender": opened.iss, "event_id": opened.jti})).scalar_one()
             if known != opened.content_hash:
-                await bury(
+                kept = await self._burial.bury(
                     session, arrival.delivered, reason="conflict", error=OTHER_CONTENT,
                     first_seen=arrival.received_at,
                 )  # fmt: skip
-                return "refused"
+                return "refused" if kept else "not_kept"
             return "duplicate"
         await self._heard_of(session, opened, arrival.received_at)
         return await self.handle(session, opened, record, received_at=arrival.received_at, attempts=0, apart=each_apart)
@@ -227,7 +220,7 @@ class Receiver:
     async def handle(
         self, session: Session, opened: Opened, record: Record, *, received_at: datetime, attempts: int, apart: bool
     ) -> str:
-        """Run the handler of an opened message whose receipt exists; gives the outcome: applied, not_yet or dead.
+        """Run the handler of an opened message whose receipt exists; gives the outcome: applied, not_yet, dead or not_kept.
 
         `apart`: in a savepoint, so that what it raises becomes the receipt's outcome instead of an exception.
         """
@@ -249,10 +242,10 @@ class Receiver:
             if attempts + 1 < ATTEMPTS_BEFORE_DEAD and not isinstance(error, ContentError):
                 return await self._postpone(session, opened, record, attempts=attempts, reason=error)
             await session.execute(BURY_RECEIPT, {"a_sender": opened.iss, "an_event": opened.jti, "error": short(error)})
-            buried = Delivered(record, RECEIPT_PARTITION, _offset_of_receipt(opened.iss, opened.jti))
-            await bury(session, buried, reason="content" if isinstance(error, ContentError) else "handler", error=short(error),
-                       first_seen=received_at)  # fmt: skip
-            return "dead"
+            buried = Delivered(record, RECEIPT_PARTITION, offset_of_receipt(opened.iss, opened.jti))
+            why = "content" if isinstance(error, ContentError) else "handler"
+            kept = await self._burial.bury(session, buried, reason=why, error=short(error), first_seen=received_at)
+            return "dead" if kept else "not_kept"
 
     async def _act(self, session: Session, opened: Opened, record: Record, received_at: datetime) -> None:
         message = decode(opened.content)
@@ -284,8 +277,8 @@ class Receiver:
             return
         await session.execute(BURY_RECEIPT, key)
         record = Record(row.topic, row.key, {}, row.sealed)
-        buried = Delivered(record, RECEIPT_PARTITION, _offset_of_receipt(row.sender, row.event_id))
-        await bury(session, buried, reason=why.code, error=short(why), first_seen=row.received_at)
+        buried = Delivered(record, RECEIPT_PARTITION, offset_of_receipt(row.sender, row.event_id))
+        await self._burial.bury(session, buried, reason=why.code, error=short(why), first_seen=row.received_at)
 
     async def _heard_of(self, session: Session, opened: Opened, now: datetime) -> None:
         here = session.info.setdefault("heard", {})  # by this unit; what it rolls back nobody has heard
@@ -302,56 +295,3 @@ class Receiver:
     def _has_heard(self, bureau: str, incarnation: int, now: datetime) -> None:
         self._heard[bureau] = now
         self.seen[bureau] = max(incarnation, self.seen.get(bureau, 0))
-
-
-async def bury(
-    session: Session, delivered: Delivered, *, reason: str, error: str, first_seen: datetime, waits: bool = False
-) -> None:
-    """Keep what cannot take effect as a dead letter, with everything needed to look at it and try again; audited.
-
-    `waits`: it may be right later, and the node itself looks at it again."""
-    record = delivered.record
-    row = {
-        "topic": record.topic,
-        "partition": delivered.partition,
-        "offset": delivered.offset,
-        "raw_key": storable(record.key),
-        "raw_value": record.value,
-        "raw_headers": {storable(name): storable(value) for name, value in record.headers.items()},
-        "reason": reason,
-        "error": storable(error[:MAX_ERROR_CHARACTERS]),
-        "first_seen": first_seen,
-        "next_try_at": next_look(session, first_seen) if waits else None,
-    }
-    await session.execute(INSERT_DEAD_LETTER, row)
-    claimed = storable(record.headers.get("ce_source", ""))[:MAX_CLAIMED_CHARACTERS]
-    entry = AuditEntry(action="messaging.receive", decision="refused", reason=reason, object_kind="dead_letter",
-                       object_id=f"{record.topic}/{delivered.partition}/{delivered.offset}", peer=claimed)  # fmt: skip
-    await write_audit(session, entry)
-    logger.warning("message_buried", reason=reason, topic=record.topic, claimed_source=claimed)
-
-
-def next_look(session: Session, first_seen: datetime) -> datetime:
-    """When to look again at a letter that may be right later: the pause is its age, so it doubles, within its limits."""
-    now = session.node.machine_now()
-    return now + min(max(now - first_seen, FIRST_LOOK_AFTER), LONGEST_LOOK_AFTER)
-
-
-def storable(text: str) -> str:
-    """PostgreSQL keeps neither NUL nor lone surrogates; what anybody may write to the bus can hold both."""
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
-
-
-def _offset_of(content: bytes) -> int:
-    """What stands for the offset where the bus gave none: the same for the same content, so that it is kept once."""
-    return int.from_bytes(hashlib.sha256(content).digest()[:8]) >> 1  # a bigint of PostgreSQL has a sign
-
-
-def _offset_of_receipt(sender: str, event_id: UUID) -> int:
-    """As the receipt's key: with the sender, so that one bureau cannot bury its letter in the place of another's."""
-    return _offset_of(f"{sender}/{event_id}".encode())
-
-
-def short(error: Exception) -> str:
-    """What operators read of it: an error may repeat a person's number."""
-    return storable(str(masked(f"{type(error).__name__}: {error}")))[:MAX_ERROR_CHARACTERS]

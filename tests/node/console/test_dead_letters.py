@@ -7,8 +7,10 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from services.bureau.transfers import inbound
+from services.bureau.worker import sweep_once
 from shared.contract.messages import DirectoryPublished, PermitIssued
 from shared.database import DatabaseDown
+from shared.messaging import burial
 from shared.messaging.bus import Record
 from shared.messaging.dead_letters import retry_due
 from shared.messaging.receive import ATTEMPTS_BEFORE_DEAD
@@ -245,6 +247,51 @@ async def test_a_database_that_is_away_during_a_replay_is_no_fault_of_the_letter
     answer = await zhejiang.ask(O_OPERATOR, "POST", f"{LETTERS}/replay", {"letters": [letter["id"]]})
     assert answer.status_code == 503
     assert await letters(zhejiang) == [letter]
+
+
+async def test_a_topic_has_a_limit_of_letters_and_what_is_beyond_it_is_told_once_a_minute(
+    zhejiang: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(burial, "MOST_OPEN_LETTERS", 2)
+    rubbish = Record("zhejiang.transfers", "", {}, b"no envelope")
+    await zhejiang.deliver(*([rubbish] * 5), Record("zhejiang.stations", "", {}, b"no envelope"))
+    zhejiang.machine.offset += timedelta(minutes=1)
+    await zhejiang.deliver(*([rubbish] * 5))
+    kept = await letters(zhejiang)
+    assert [letter["topic"] for letter in kept] == ["zhejiang.transfers"] * 2 + ["zhejiang.stations"]
+    told = [row.object_id for row in await zhejiang.audit("messaging.receive", reason="not_kept")]
+    assert told == ["zhejiang.transfers"] * 2
+    await replay(zhejiang, kept[0]["id"])
+    assert len(await letters(zhejiang)) == 3
+    await zhejiang.ask(O_OPERATOR, "POST", f"{LETTERS}/{kept[0]['id']}/skip", {"reason": "演习"})
+    await zhejiang.deliver(rubbish)
+    assert len(await letters(zhejiang)) == 3  # there is room again
+
+
+async def test_a_letter_whose_message_dies_in_a_replay_is_closed_only_when_another_takes_its_place(
+    zhejiang: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = DirectoryPublished(bureau="anhui", version=9, published_at=zhejiang.machine.now(), stations=())
+    await zhejiang.deliver(zhejiang.sealed(foreign, by="shanghai", ahead_s=600))
+    zhejiang.machine.offset = timedelta(minutes=10)
+    zhejiang._tokens.clear()
+    (letter,) = await letters(zhejiang)
+    with monkeypatch.context() as patch:
+        patch.setattr(burial, "MOST_OPEN_LETTERS", 1)
+        assert await replay(zhejiang, letter["id"]) == ["not_kept"]
+    assert [one["id"] for one in await letters(zhejiang)] == [letter["id"]]
+    assert await replay(zhejiang, letter["id"]) == ["dead"]
+    assert [one["reason"] for one in await letters(zhejiang)] == ["content"]
+
+
+async def test_letters_are_swept_away_weeks_after_somebody_decided_them(zhejiang: Bureau) -> None:
+    await zhejiang.deliver(*([Record("zhejiang.transfers", "", {}, b"no envelope")] * 2))
+    first, second = await letters(zhejiang)
+    await zhejiang.ask(O_OPERATOR, "POST", f"{LETTERS}/{first['id']}/skip", {"reason": "演习"})
+    for days, left in ((44, [first["id"], second["id"]]), (2, [second["id"]])):
+        zhejiang.machine.offset += timedelta(days=days)
+        await zhejiang.wiring.bus_database.run(sweep_once, name="sweep")
+        assert [row.id for row in await zhejiang.rows("SELECT id FROM dead_letter ORDER BY id")] == left
 
 
 async def _tell(zhejiang: Bureau, permit: PermitIssued) -> Any:
