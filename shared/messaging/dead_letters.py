@@ -29,6 +29,7 @@ from shared.messaging.statements import (
     STAYS_OPEN,
     WAITING_LETTERS,
 )
+from shared.messaging.tables import SkipReason
 
 MOST_AT_ONCE = 100  # letters an operator may replay in one request
 CLOSED_BY = frozenset({"applied", "already_applied", "not_yet"})
@@ -159,12 +160,12 @@ async def replay(database: Database, receiver: Receiver, letter: int, actor: Act
 
 
 async def skip(session: Session, letter: int, *, reason: str) -> None:
-    """Close a letter without effect; the sender's next repeat heals what still matters."""
+    """Close a letter without effect; the sender's next repeat heals what still matters.
+
+    The reason is kept encrypted, as long as the letter: it may name people, and no audit row can be deleted."""
     await _open_letter(session, letter)
-    await _resolve(session, letter, how=f"skipped: {reason}")
-    await write_audit(
-        session, AuditEntry(action="operations.skip", object_kind="dead_letter", object_id=str(letter), reason=reason)
-    )
+    await _resolve(session, letter, how="skipped", words=SkipReason(text=reason))
+    await write_audit(session, AuditEntry(action="operations.skip", object_kind="dead_letter", object_id=str(letter)))
 
 
 async def _open_letter(session: Session, letter: int) -> Row[Any]:
@@ -174,9 +175,9 @@ async def _open_letter(session: Session, letter: int) -> Row[Any]:
     return row
 
 
-async def _resolve(session: Session, letter: int, *, how: str) -> None:
-    values = {"letter": letter, "now": session.node.machine_now(), "by": session.actor.name, "how": how}
-    await session.execute(RESOLVE, values)
+async def _resolve(session: Session, letter: int, *, how: str, words: SkipReason | None = None) -> None:
+    now = session.node.machine_now()
+    await session.execute(RESOLVE, {"letter": letter, "now": now, "by": session.actor.name, "how": how, "words": words})
 
 
 def _poison(letter: int, error: Exception) -> _Tried:

@@ -78,5 +78,11 @@ STAYS_OPEN = (
 RESOLVE = (
     update(dead_letter)
     .where(dead_letter.c.id == bindparam("letter"))
-    .values(next_try_at=None, resolved_at=bindparam("now"), resolved_by=bindparam("by"), resolution=bindparam("how"))
+    .values(
+        next_try_at=None,
+        resolved_at=bindparam("now"),
+        resolved_by=bindparam("by"),
+        resolution=bindparam("how"),
+        skip_reason=bindparam("words"),
+    )
 )

@@ -78,6 +78,7 @@ def upgrade() -> None:
         sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("resolved_by", sa.Text(), nullable=True),
         sa.Column("resolution", sa.Text(), nullable=True),
+        sa.Column("skip_reason", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_dead_letter")),
     )
     op.create_index(
