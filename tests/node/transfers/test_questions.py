@@ -171,6 +171,13 @@ async def test_who_may_not_ask_is_refused_sealed_and_audited(quiet_zhejiang: Bur
     assert row.reason
 
 
+async def test_a_peer_is_heard_of_although_its_question_is_refused(zhejiang: Bureau) -> None:
+    """Its incarnation, too: the answer that was begun is rolled back, the note of its refusal is not."""
+    await zhejiang.answers(PersonStatus(citizen_id_no=WANG.citizen_id_no), officer("janitor"), by="shanghai")
+    assert (await zhejiang.one("SELECT incarnation FROM peer WHERE bureau = 'shanghai'")).incarnation == 1
+    assert zhejiang.wiring.receiver.seen["shanghai"] == 1
+
+
 async def test_a_question_asked_twice_is_answered_once(zhejiang: Bureau) -> None:
     question, jti = PersonStatus(citizen_id_no=WANG.citizen_id_no), uuid7()
     await zhejiang.answers(question, officer(), by="shanghai", jti=jti)
