@@ -20,7 +20,7 @@ from shared.audit import AuditEntry, write_audit
 from shared.database import DatabaseDown, OutcomeUnknown, Session
 from shared.envelope import TrustListRefused
 from shared.messaging import ask_due_now, doorbell
-from shared.messaging.bus import Delivered
+from shared.messaging.bus import BusDown, Delivered
 from shared.messaging.dead_letters import retry_due, retry_waiting
 from shared.messaging.tables import trust_list
 
@@ -101,7 +101,7 @@ class Worker:
                 # aiokafka raises it from its own depths when all brokers are gone: only our own cancelling ends the loop.
                 if (task := asyncio.current_task()) is None or task.cancelling():
                     raise
-                health.failed(name, RuntimeError("cancelled from inside"))
+                health.failed(name, BusDown("cancelled from inside"))
             except Exception as error:
                 if (task := asyncio.current_task()) is None or task.cancelling():
                     return  # told to end, and the clean-up failed: a database that is away must not keep the node running
@@ -126,7 +126,7 @@ class Worker:
         await wiring.bus_database.run(keep_list, name="node.trust_list")
         await wiring.bus_database.run(unit, name="node.prepare")
         await wiring.receiver.load()
-        wiring.health.progressed("prepare")
+        wiring.health.progressed("prepare", within=None)
         self._prepared.set()
 
     async def _relay(self) -> None:
@@ -136,7 +136,7 @@ class Worker:
             await self._wiring.relay.close()
 
     async def _listen(self) -> None:
-        self._wiring.health.progressed("doorbell")
+        self._wiring.health.progressed("doorbell", within=None)
         await doorbell.listen(self._wiring.settings.database_url, self._wiring.relay.wake)
 
     async def _consume(self) -> None:
@@ -224,7 +224,7 @@ class Worker:
                 if not await self._wiring.bus_database.run(sweep_once, name="sweep"):
                     break
             await self._wiring.bus_database.run(forget_answers, name="sweep.answers")
-            self._wiring.health.progressed("sweeper")
+            self._wiring.health.progressed("sweeper", within=2 * SWEEP_SECONDS)
             await asyncio.sleep(SWEEP_SECONDS)
 
 

@@ -16,7 +16,7 @@ from shared.envelope.keyring import Keyring
 from shared.envelope.keys import Ring, VaultKeys, load_ring, load_vault_keys, read_kek
 from shared.envelope.open import Opened, open_envelope
 from shared.envelope.proof import Proof, Proven, verify_proof
-from shared.envelope.seal import seal
+from shared.envelope.seal import seal, signing_key
 from shared.envelope.tls import tls_client_context, tls_server_context
 from shared.envelope.trust_list import TrustList
 from shared.envelope.trust_store import TrustStore
@@ -47,6 +47,7 @@ __all__ = [
     "open_envelope",
     "read_kek",
     "seal",
+    "signing_key",
     "tls_client_context",
     "tls_server_context",
     "transport_headers",
