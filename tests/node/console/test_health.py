@@ -232,6 +232,6 @@ async def test_a_login_provider_that_is_down_is_said_as_such(shanghai: Bureau) -
 
     shanghai.wiring.tokens._jwks_source = unreachable
     shanghai.wiring.tokens._keys = {}
-    shanghai.wiring.tokens._fetched_at = None
+    shanghai.wiring.tokens._fetched_at = shanghai.wiring.tokens._tried_at = None
     answer = await shanghai.web.get(CASES, headers={"Authorization": f"Bearer {token}"})
     assert (answer.status_code, answer.json()["code"]) == (503, "login_provider_down")
