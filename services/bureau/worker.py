@@ -31,7 +31,7 @@ TIMER_SECONDS = 0.5
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 10.0
 BUS_LOOPS, BUS_LONGEST_PAUSE_SECONDS = frozenset({"relay", "consumer"}), 5.0  # somebody waits for what they carry
 DATABASE_PAUSE_SECONDS = 0.3  # short: the consumer must go on fetching or lose its partitions
-FOLDER_LOOK_SECONDS = 5.0  # what `quanyu keys` put beside us
+TRUST_PAUSE_SECONDS = 5.0
 TRUST_LOOK_SECONDS = 3600.0  # what the peers have
 LIST_SECONDS = 5.0  # for one list, whole
 TRUST_AGAIN_SECONDS = 60.0  # an unknown key makes us ask the peers at most so often
@@ -177,12 +177,10 @@ class Worker:
             await asyncio.sleep(TIMER_SECONDS)
 
     async def _trust(self) -> None:
-        """Keys and trust lists: what is new in the folder, soon; what the peers have, hourly and after an unknown key."""
+        """Trust lists: what the peers have, hourly and after an unknown key; and what follows from a newer one."""
         wiring, loop = self._wiring, asyncio.get_running_loop()
         unknown = (wiring.receiver.unknown_key, wiring.peer_server.unknown_key)
         while True:
-            wiring.node.keyring.reload()
-            wiring.node.trust.reload()
             wanted = any(event.is_set() for event in unknown)
             if loop.time() - self._asked_at > (TRUST_AGAIN_SECONDS if wanted else TRUST_LOOK_SECONDS):
                 self._asked_at = loop.time()
@@ -193,7 +191,7 @@ class Worker:
                 await self._take_up_list()
                 self._taken_up = version
             wiring.health.progressed("trust")
-            await asyncio.sleep(FOLDER_LOOK_SECONDS)
+            await asyncio.sleep(TRUST_PAUSE_SECONDS)
 
     async def _ask_peers(self) -> None:
         for bureau in self._wiring.node.trust.current.bureaus:
@@ -201,10 +199,9 @@ class Worker:
                 await self._look_at(bureau.web)
 
     async def _take_up_list(self) -> None:
-        """What a newer list changes: connections, letters that waited for a key, a bureau that has joined."""
+        """What a newer list changes besides connections: letters that waited for a key, a bureau that has joined."""
         wiring = self._wiring
         await wiring.bus_database.run(keep_list, name="node.trust_list")
-        await wiring.peers.renew()
         await retry_waiting(wiring.bus_database, wiring.receiver)
         await wiring.bus_database.run(stations.publish_directory, name="node.publish_directory")
 
