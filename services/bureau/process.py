@@ -146,7 +146,12 @@ async def _ring(wiring: Wiring) -> None:
     while True:
         try:
             await doorbell.ring(wiring.settings.database_url, wiring.relay.wake)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except (
+            OSError,
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+        ):  # the last: a farewell half heard
             await asyncio.sleep(RING_PAUSE_SECONDS)
 
 

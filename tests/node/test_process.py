@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
@@ -100,6 +101,25 @@ def test_the_exit_code_says_whether_the_node_was_told(monkeypatch: pytest.Monkey
     except SystemExit as end:
         ended = int(str(end.code))
     assert ended == code
+
+
+@pytest.mark.parametrize("trouble", [ConnectionResetError(), asyncpg.InternalClientError("a farewell half heard")], ids=type)
+async def test_a_door_alone_goes_on_ringing_after_its_connection_was_cut(
+    node: Bureau, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    rung = 0
+
+    async def ring(url: str, written: asyncio.Event) -> None:
+        nonlocal rung
+        rung += 1
+        raise trouble
+
+    monkeypatch.setattr(process.doorbell, "ring", ring)
+    monkeypatch.setattr(process, "RING_PAUSE_SECONDS", LOOK_SECONDS)
+    ringing = asyncio.create_task(process._ring(node.wiring))
+    await until(lambda: rung > 1)
+    ringing.cancel()
+    await node.close()
 
 
 async def until(condition: Callable[[], bool]) -> None:
