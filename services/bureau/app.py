@@ -23,6 +23,7 @@ from shared.identifiers.texts import N_
 from shared.peers import PeerReply
 from shared.telemetry import MetricsMiddleware, TraceMiddleware
 from shared.web import (
+    BODY_LIMIT_BYTES,
     PROBLEM_RESPONSES,
     BodyLimitMiddleware,
     NotFound,
@@ -53,12 +54,7 @@ def build_web(wiring: Wiring) -> FastAPI:
         provider = build_development_provider(wiring.development, officer_name=_officer_name(wiring))
         install_problem_handlers(provider)  # a mounted application has none of ours: a database that is down is no bug there
         app.mount("/dev", provider)
-    install_problem_handlers(app)
-    app.add_exception_handler(NoKey, _without_key)
-    app.add_middleware(BodyLimitMiddleware)
-    app.add_middleware(UnexpectedErrorMiddleware)
-    app.add_middleware(MetricsMiddleware, metrics=wiring.metrics)
-    app.add_middleware(TraceMiddleware)
+    _guard(app, wiring, limit_bytes=BODY_LIMIT_BYTES)
     return app
 
 
@@ -76,12 +72,18 @@ def build_peer_door(wiring: Wiring) -> FastAPI:
         reply = await wiring.peer_server.answer(await request.body(), path)
         return _as_response(reply)
 
+    _guard(app, wiring, limit_bytes=PEER_BODY_LIMIT_BYTES)
+    return app
+
+
+def _guard(app: FastAPI, wiring: Wiring, *, limit_bytes: int) -> None:
+    """What both doors have around their routes: limits, problems instead of exceptions, metrics, the trace."""
     install_problem_handlers(app)
-    app.add_middleware(BodyLimitMiddleware, limit_bytes=PEER_BODY_LIMIT_BYTES)
+    app.add_exception_handler(NoKey, _without_key)
+    app.add_middleware(BodyLimitMiddleware, limit_bytes=limit_bytes)
     app.add_middleware(UnexpectedErrorMiddleware)
     app.add_middleware(MetricsMiddleware, metrics=wiring.metrics)
     app.add_middleware(TraceMiddleware)
-    return app
 
 
 async def _without_key(request: Request, error: Exception) -> Response:

@@ -6,22 +6,25 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
 
-from shared.database import Database, DatabaseDown, NodeContext
-from shared.envelope import EnvelopeError
+from shared.database import Database, DatabaseDown, NodeContext, OutcomeUnknown
+from shared.envelope import EnvelopeError, signing_key
 from shared.messaging.bus import Bus, BusDown
+from shared.telemetry import masked
 
 Status = Literal["ok", "degraded", "failing"]
-STALLED_SECONDS = 120  # a loop without progress for so long is reported, whatever it says of itself
+STALLED_SECONDS = 120  # a loop without progress for so long is reported, unless it has said that it is silent for longer
 CLOCKS_AGREE = timedelta(seconds=1)
 KEY_WARNING_SECONDS = 14 * 86400  # roots are offline: a new key needs days, not minutes
 ORDER: Mapping[Status, int] = {"ok": 0, "degraded": 1, "failing": 2}
+OWN_ERRORS = (EnvelopeError, DatabaseDown, OutcomeUnknown, BusDown)  # our sentences: names of parts, keys and codes, no persons
 
 
 @dataclass(slots=True)
 class LoopState:
-    """What a supervised loop says of itself; `progressed_at` is monotonic time."""
+    """What a supervised loop says of itself; `progressed_at` is monotonic time, `within` its longest silence in seconds."""
 
     progressed_at: float
+    within: float | None = STALLED_SECONDS
     restarts: int = 0
     error: str | None = None
 
@@ -35,13 +38,14 @@ class Health:
         self._bus = bus
         self.loops: dict[str, LoopState] = {}
 
-    def progressed(self, loop: str) -> None:
+    def progressed(self, loop: str, *, within: float | None = STALLED_SECONDS) -> None:
+        """`within`: the next progress comes so many seconds from now at the latest; None: the loop is done, or only waits."""
         state = self.loops.setdefault(loop, LoopState(time.monotonic()))
-        state.progressed_at, state.error = time.monotonic(), None
+        state.progressed_at, state.within, state.error = time.monotonic(), within, None
 
     def failed(self, loop: str, error: BaseException) -> None:
         state = self.loops.setdefault(loop, LoopState(time.monotonic()))
-        state.restarts, state.error = state.restarts + 1, f"{type(error).__name__}: {error}"
+        state.restarts, state.error = state.restarts + 1, _told(error)
 
     async def report(self) -> dict[str, Any]:
         """{"status", "parts": {name: {"status", "reason"?}}}; the status is that of the worst part."""
@@ -79,13 +83,10 @@ class Health:
     def _keys_part(self) -> dict[str, Any]:
         now = int(self._node.machine_now().timestamp())
         try:
-            signing = self._node.ring.signing_key(now)
+            signing, ends_at = signing_key(self._node.ring, self._node.trust.current, now)
         except EnvelopeError as error:
             return _part("failing", str(error))
-        listed = self._node.trust.key(signing.kid)
-        if listed is None or (listed.revoked_at is not None and listed.revoked_at <= now):
-            return _part("failing", f"{signing.kid} is not valid in the trust list")
-        left = min(signing.exp, listed.exp) - now
+        left = ends_at - now
         if left < KEY_WARNING_SECONDS:
             return _part("degraded", f"{signing.kid} ends in {left // 3600} hours")
         return _part("ok")
@@ -101,8 +102,18 @@ class Health:
         if state.error is not None:
             return _part("degraded", state.error)
         quiet = time.monotonic() - state.progressed_at
-        return _part("ok") if quiet < STALLED_SECONDS else _part("degraded", f"no progress for {quiet:.0f} s")
+        return (
+            _part("ok") if state.within is None or quiet < state.within else _part("degraded", f"no progress for {quiet:.0f} s")
+        )
+
+
+def _told(error: BaseException) -> str:
+    """What everybody may read: of a library's error, whose text may repeat a row, only its kind and the server's code."""
+    name, sqlstate = type(error).__name__, getattr(getattr(error, "orig", error), "sqlstate", None)
+    if isinstance(error, OWN_ERRORS):
+        return f"{name}: {error}"
+    return f"{name} ({sqlstate})" if sqlstate else name
 
 
 def _part(status: Status, reason: str | None = None) -> dict[str, Any]:
-    return {"status": status} if reason is None else {"status": status, "reason": reason}
+    return {"status": status} if reason is None else {"status": status, "reason": masked(reason)}

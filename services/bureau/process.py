@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,11 +19,10 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from services.bureau.app import build_peer_door, build_web
+from services.bureau.folder import Folder
 from services.bureau.settings import Settings
 from services.bureau.wiring import Overrides, Wiring, wire
 from services.bureau.worker import Worker
-from shared.envelope import tls_server_context
-from shared.envelope.tls import renew_leaf
 from shared.messaging import doorbell
 from shared.telemetry import configure_logs, logging_as
 
@@ -30,6 +30,7 @@ Part = Literal["all", "web", "peer", "worker"]
 SHUTDOWN_SECONDS = 5
 STOP_LIMIT_SECONDS = 24.0  # messaging.md 10: at most 25, whatever hangs
 CUT_SECONDS = 0.05
+ENDED_BY_ITSELF = 1  # exit code
 BACKLOG = 512
 RING_PAUSE_SECONDS = 1.0
 
@@ -76,14 +77,18 @@ def _is_quiet(connection: HttpToolsProtocol) -> bool:
 
 
 def run_node(profile_folder: Path, *, only: Part = "all", overrides: Overrides | None = None, **settings: Any) -> None:
-    """Run the node of one bureau until SIGTERM or SIGINT. Raises SettingsError, PortTaken, KeyFileError, TrustListRefused."""
+    """Run the node of one bureau until SIGTERM or SIGINT. Raises SettingsError, PortTaken, KeyFileError, TrustListRefused.
+
+    Raises SystemExit with ENDED_BY_ITSELF when a part has ended without being told to: whoever supervises us starts us again."""
     made = Settings(bureau=profile_folder.name, profile_folder=profile_folder, **settings)
     configure_logs(made.log_level)
     giving_up = threading.Timer(STOP_LIMIT_SECONDS, _give_up)
     giving_up.daemon = True
     with logging_as(made.bureau):
-        asyncio.run(serve(wire(made, overrides), only=only, ending=giving_up.start))
+        was_told = asyncio.run(serve(wire(made, overrides), only=only, ending=giving_up.start))
     giving_up.cancel()
+    if not was_told:
+        sys.exit(ENDED_BY_ITSELF)
 
 
 def _give_up() -> None:
@@ -92,33 +97,48 @@ def _give_up() -> None:
     os._exit(1)
 
 
-async def serve(wiring: Wiring, *, only: Part = "all", ending: Callable[[], None] = lambda: None) -> None:
-    """Serve the wanted parts until a signal comes, then end in order; `ending` is called when that begins."""
+async def serve(wiring: Wiring, *, only: Part = "all", ending: Callable[[], None] = lambda: None) -> bool:
+    """Serve the wanted parts until a signal comes, then end in order; `ending` is called when that begins.
+
+    False: a part ended without a signal, which ends the others, too; why is in the log."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    servers, sockets = _servers(wiring, only)
+    folder = Folder(wiring, serves_peers=only in ("all", "peer"), has_worker=only in ("all", "worker"))
+    servers, sockets = _servers(wiring, only, folder)
     worker = Worker(wiring, alone=only == "worker") if only in ("all", "worker") else None
-    tasks = [asyncio.create_task(server.serve([sock])) for server, sock in zip(servers, sockets, strict=True)]
+    helpers = [asyncio.create_task(folder.watch(), name="folder")]
+    tasks = [
+        asyncio.create_task(server.serve([sock]), name=f"port {sock.getsockname()[1]}")
+        for server, sock in zip(servers, sockets, strict=True)
+    ]
     if worker is not None:
-        tasks.append(asyncio.create_task(worker.run()))
-    ringing = None if worker is not None else asyncio.create_task(_ring(wiring))
+        tasks.append(asyncio.create_task(worker.run(), name="worker"))
+    else:
+        helpers.append(asyncio.create_task(_ring(wiring), name="doorbell"))
     logger = structlog.get_logger(__name__)
     logger.info("node_started", bureau=wiring.settings.bureau, pid=os.getpid(), parts=only)
     stopped = asyncio.create_task(stopping.wait())
     await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    was_told = stopping.is_set()
+    ended = [task for task in tasks if task.done()]
     ending()
-    stopped.cancel()
-    if ringing is not None:
-        ringing.cancel()
+    for helper in (stopped, *helpers):
+        helper.cancel()
     for server in servers:
         server.should_exit = True
     if worker is not None:
         await worker.stop()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    for task, result in zip(tasks, results, strict=True):
+        if isinstance(result, BaseException):
+            logger.error("part_failed", part=task.get_name(), exc_info=result)
+        elif task in ended and not was_told:
+            logger.error("part_ended", part=task.get_name())
     await wiring.close()
     logger.info("node_stopped", bureau=wiring.settings.bureau)
+    return was_told
 
 
 async def _ring(wiring: Wiring) -> None:
@@ -126,20 +146,23 @@ async def _ring(wiring: Wiring) -> None:
     while True:
         try:
             await doorbell.ring(wiring.settings.database_url, wiring.relay.wake)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except (
+            OSError,
+            asyncpg.PostgresError,
+            asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
+        ):  # the last: a farewell half heard
             await asyncio.sleep(RING_PAUSE_SECONDS)
 
 
-def _servers(wiring: Wiring, only: Part) -> tuple[list[_Server], list[socket.socket]]:
+def _servers(wiring: Wiring, only: Part, folder: Folder) -> tuple[list[_Server], list[socket.socket]]:
     settings, profile = wiring.settings, wiring.profile
     servers, sockets = [], []
     if only in ("all", "web"):
         servers.append(_server(build_web(wiring)))
         sockets.append(_bind(settings.host, settings.web_port or profile.web_port))
-    if only in ("all", "peer"):
-        renew_leaf(settings.keys_folder, settings.bureau, now=int(wiring.node.machine_now().timestamp()))
-        context = tls_server_context(settings.keys_folder, wiring.node.trust.current)
-        servers.append(_server(build_peer_door(wiring), context))
+    if folder.door is not None:
+        servers.append(_server(build_peer_door(wiring), folder.door.context))
         sockets.append(_bind(settings.host, settings.peer_port or profile.peer_port))
     return servers, sockets
 

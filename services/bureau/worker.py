@@ -18,19 +18,22 @@ from services.bureau.stations import acts as stations
 from services.bureau.wiring import Wiring
 from shared.audit import AuditEntry, write_audit
 from shared.database import DatabaseDown, OutcomeUnknown, Session
-from shared.envelope import TrustListRefused
+from shared.envelope import TooLarge, TrustListRefused
+from shared.envelope.trust_list import LIST_LIMIT_BYTES
 from shared.messaging import ask_due_now, doorbell
-from shared.messaging.bus import Delivered
+from shared.messaging.bus import BusDown, Delivered
 from shared.messaging.dead_letters import retry_due, retry_waiting, try_waiting_soon
 from shared.messaging.tables import trust_list
+from shared.peers import AS_SENT, read_at_most
 
 FETCH_SECONDS = 0.5
 TIMER_SECONDS = 0.5
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 10.0
 BUS_LOOPS, BUS_LONGEST_PAUSE_SECONDS = frozenset({"relay", "consumer"}), 5.0  # somebody waits for what they carry
 DATABASE_PAUSE_SECONDS = 0.3  # short: the consumer must go on fetching or lose its partitions
-FOLDER_LOOK_SECONDS = 5.0  # what `quanyu keys` put beside us
+TRUST_PAUSE_SECONDS = 5.0
 TRUST_LOOK_SECONDS = 3600.0  # what the peers have
+LIST_SECONDS = 5.0  # for one list, whole
 TRUST_AGAIN_SECONDS = 60.0  # an unknown key makes us ask the peers at most so often
 SWEEP_SECONDS = 3600.0
 STOP_SECONDS = 20.0
@@ -69,6 +72,8 @@ class Worker:
         self._alone = alone
         self._tasks: list[asyncio.Task[None]] = []
         self._prepared = asyncio.Event()
+        self._taken_up = wiring.node.trust.current.version  # outlives a restart of the loop: what failed is done again
+        self._asked_at = float("-inf")
 
     async def run(self) -> None:
         """Supervise all loops until cancelled or stopped."""
@@ -105,7 +110,7 @@ class Worker:
                 # aiokafka raises it from its own depths when all brokers are gone: only our own cancelling ends the loop.
                 if (task := asyncio.current_task()) is None or task.cancelling():
                     raise
-                health.failed(name, RuntimeError("cancelled from inside"))
+                health.failed(name, BusDown("cancelled from inside"))
             except Exception as error:
                 if (task := asyncio.current_task()) is None or task.cancelling():
                     return  # told to end, and the clean-up failed: a database that is away must not keep the node running
@@ -130,7 +135,7 @@ class Worker:
         await wiring.bus_database.run(keep_list, name="node.trust_list")
         await wiring.bus_database.run(unit, name="node.prepare")
         await wiring.receiver.load()
-        wiring.health.progressed("prepare")
+        wiring.health.progressed("prepare", within=None)
         self._prepared.set()
 
     async def _relay(self) -> None:
@@ -140,7 +145,7 @@ class Worker:
             await self._wiring.relay.close()
 
     async def _listen(self) -> None:
-        self._wiring.health.progressed("doorbell")
+        self._wiring.health.progressed("doorbell", within=None)
         await doorbell.listen(self._wiring.settings.database_url, self._wiring.relay.wake)
 
     async def _consume(self) -> None:
@@ -173,24 +178,21 @@ class Worker:
             await asyncio.sleep(TIMER_SECONDS)
 
     async def _trust(self) -> None:
-        """Keys and trust lists: what is new in the folder, soon; what the peers have, hourly and after an unknown key."""
+        """Trust lists: what the peers have, hourly and after an unknown key; and what follows from a newer one."""
         wiring, loop = self._wiring, asyncio.get_running_loop()
         unknown = (wiring.receiver.unknown_key, wiring.peer_server.unknown_key)
-        asked_at = float("-inf")
         while True:
-            before = wiring.node.trust.current.version
-            wiring.node.keyring.reload()
-            wiring.node.trust.reload()
             wanted = any(event.is_set() for event in unknown)
-            if loop.time() - asked_at > (TRUST_AGAIN_SECONDS if wanted else TRUST_LOOK_SECONDS):
-                asked_at = loop.time()
+            if loop.time() - self._asked_at > (TRUST_AGAIN_SECONDS if wanted else TRUST_LOOK_SECONDS):
+                self._asked_at = loop.time()
                 for event in unknown:
                     event.clear()
                 await self._ask_peers()
-            if wiring.node.trust.current.version > before:
+            if (version := wiring.node.trust.current.version) > self._taken_up:
                 await self._take_up_list()
+                self._taken_up = version
             wiring.health.progressed("trust")
-            await asyncio.sleep(FOLDER_LOOK_SECONDS)
+            await asyncio.sleep(TRUST_PAUSE_SECONDS)
 
     async def _ask_peers(self) -> None:
         for bureau in self._wiring.node.trust.current.bureaus:
@@ -198,23 +200,22 @@ class Worker:
                 await self._look_at(bureau.web)
 
     async def _take_up_list(self) -> None:
-        """What a newer list changes: connections, letters that waited for a key, a bureau that has joined."""
+        """What a newer list changes besides connections: letters that waited for a key, a bureau that has joined."""
         wiring = self._wiring
         await wiring.bus_database.run(keep_list, name="node.trust_list")
-        await wiring.peers.renew()
         await wiring.bus_database.run(stations.publish_directory, name="node.publish_directory")
 
     async def _look_at(self, web: str) -> None:
         """Fetch what a peer has that is newer, version by version; a peer that is down is asked another time."""
         trust = self._wiring.node.trust
         try:
-            async with httpx.AsyncClient(base_url=web, timeout=5, trust_env=False) as client:
-                while (answer := await client.get(f"{TRUST_LIST_PATH}/{trust.current.version + 1}")).status_code == 200:
-                    trust.install(answer.content)
+            async with httpx.AsyncClient(base_url=web, timeout=LIST_SECONDS, trust_env=False, headers=AS_SENT) as client:
+                while (raw := await fetch_list(client, trust.current.version + 1)) is not None:
+                    trust.install(raw)
                     logger.info("trust_list_installed", version=trust.current.version)
         except (httpx.HTTPError, OSError):
             return
-        except TrustListRefused as refused:
+        except (TrustListRefused, TooLarge) as refused:
             logger.error("trust_list_refused", peer=web, error=str(refused))
 
     async def _sweep(self) -> None:
@@ -224,8 +225,14 @@ class Worker:
                 if not await self._wiring.bus_database.run(sweep_once, name="sweep"):
                     break
             await self._wiring.bus_database.run(forget_answers, name="sweep.answers")
-            self._wiring.health.progressed("sweeper")
+            self._wiring.health.progressed("sweeper", within=2 * SWEEP_SECONDS)
             await asyncio.sleep(SWEEP_SECONDS)
+
+
+async def fetch_list(client: httpx.AsyncClient, version: int) -> bytes | None:
+    """The file of that version, or None when the peer has it not. Raises TooLarge, httpx.HTTPError, TimeoutError."""
+    async with asyncio.timeout(LIST_SECONDS), client.stream("GET", f"{TRUST_LIST_PATH}/{version}") as answer:
+        return await read_at_most(answer, LIST_LIMIT_BYTES) if answer.status_code == httpx.codes.OK else None
 
 
 async def keep_list(session: Session) -> None:

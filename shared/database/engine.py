@@ -32,6 +32,10 @@ FULL_SQLSTATES = frozenset({"53100", "53200", "58030"})  # disk full, memory, I/
 DOWN_SQLSTATES = FULL_SQLSTATES | {"53300", "55P03", "57014"}  # connections; a lock or a statement that took too long
 TELL_SECONDS = 10  # a unit that is tried again and again during an outage is logged so often
 REFUSAL_SECONDS = 60  # what the server could not write is reported for so long, or until a unit of the same name is done
+CONNECTION_ERRORS = (
+    ConnectionError,
+    TimeoutError,
+)  # under a unit; its own OSErrors, as of a missing file, are not the database's
 SERVER_SETTINGS = {"idle_in_transaction_session_timeout": "30s", "lock_timeout": "20s", "jit": "off"}
 
 
@@ -70,7 +74,7 @@ def _is_down(error: BaseException) -> bool:
         lost = error.connection_invalidated or (isinstance(error, OperationalError | InterfaceError) and not state)
         return lost or state in RETRIED_SQLSTATES | DOWN_SQLSTATES or state.startswith("08")
     # asyncpg says InternalClientError when the server's farewell has arrived and the end of the connection has not yet.
-    return isinstance(error, OSError | TimeoutError | PoolExhausted | InternalClientError)
+    return isinstance(error, (*CONNECTION_ERRORS, PoolExhausted, InternalClientError))
 
 
 def _is_lost(error: BaseException) -> bool:
@@ -78,6 +82,16 @@ def _is_lost(error: BaseException) -> bool:
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or _sqlstate(error).startswith(("08", "57P"))
     return isinstance(error, OSError | InternalClientError)
+
+
+async def _connect(session: Session) -> None:
+    """Before the unit begins, so that every OSError here is the driver's: no route, no such name, no socket file."""
+    try:
+        await session.connection()
+    except CONNECTION_ERRORS:
+        raise
+    except OSError as error:
+        raise ConnectionError(str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +146,7 @@ class Database:
                     result = await self._run_once(unit, name, actor)
                 self._done(name)
                 return result
-            except (DBAPIError, OSError, PoolExhausted, InternalClientError) as error:
+            except (DBAPIError, *CONNECTION_ERRORS, PoolExhausted, InternalClientError) as error:
                 retried = _is_retried(error) if isinstance(error, DBAPIError) else _is_down(error)
                 if attempt == ATTEMPTS or not retried or isinstance(error, TimeoutError | PoolExhausted):
                     if _is_down(error):
@@ -145,6 +159,7 @@ class Database:
 
     async def _run_once(self, unit: Callable[[Session], Awaitable[T]], name: str, actor: Actor) -> T:
         async with self._sessions(info={"node": self.node, "actor": actor}) as session:
+            await _connect(session)
             result = await unit(session)
             try:
                 await self.commit(session, name)

@@ -16,8 +16,8 @@ from shared.envelope.keyring import Keyring
 from shared.envelope.keys import Ring, VaultKeys, load_ring, load_vault_keys, read_kek
 from shared.envelope.open import Opened, open_envelope
 from shared.envelope.proof import Proof, Proven, verify_proof
-from shared.envelope.seal import seal
-from shared.envelope.tls import tls_client_context, tls_server_context
+from shared.envelope.seal import seal, signing_key
+from shared.envelope.tls import TlsDoor, renew_leaf, tls_client_context, tls_server_context
 from shared.envelope.trust_list import TrustList
 from shared.envelope.trust_store import TrustStore
 
@@ -37,6 +37,7 @@ __all__ = [
     "Proven",
     "Refused",
     "Ring",
+    "TlsDoor",
     "TooLarge",
     "TrustList",
     "TrustListRefused",
@@ -46,7 +47,9 @@ __all__ = [
     "load_vault_keys",
     "open_envelope",
     "read_kek",
+    "renew_leaf",
     "seal",
+    "signing_key",
     "tls_client_context",
     "tls_server_context",
     "transport_headers",

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 from joserfc.jwk import OKPKey
 from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
 
-from shared.envelope.errors import KeyFileError, NoKey
+from shared.envelope.errors import KeyFileError
 from shared.envelope.form import canonical, read_object
 
 KEK_BYTES: Final = 32
@@ -87,13 +87,6 @@ class Ring:
     bureau: str
     signing_keys: tuple[SigningKey, ...]
     decryption_keys: Mapping[str, OKPKey] = field(repr=False)
-
-    def signing_key(self, now: int) -> SigningKey:
-        """The newest signing key in its life. Raises NoKey."""
-        for held in self.signing_keys:
-            if held.nbf <= now < held.exp:
-                return held
-        raise NoKey(self.bureau, "sig")
 
     def decryption_key(self, kid: str) -> OKPKey | None:
         """The private X25519 key of that name, of any age; None when this node does not hold it."""

@@ -54,7 +54,7 @@ def seal(
         raise ValueError("an answer, and nothing else, names the question it answers")
     if incarnation < 1 or not SCHEMA.fullmatch(schema) or not TYPE.fullmatch(place.type):
         raise ValueError(f"nobody would open this: incarnation {incarnation}, schema {schema!r}, type {place.type!r}")
-    signing = _signing_key(ring, trust, now)
+    signing, _ = signing_key(ring, trust, now)
     recipient = trust.encryption_key(to, now)
     if recipient is None:
         raise NoKey(to, "enc")
@@ -92,12 +92,15 @@ def _sign(h: dict[str, Any], plaintext: bytes, signing: SigningKey, recipient: T
     return jws.serialize_compact(jws_header, payload, signing.key, registry=SIGNATURES).encode()
 
 
-def _signing_key(ring: Ring, trust: TrustList, now: int) -> SigningKey:
-    """The newest own key in its life that the others can know: one that our list has, and has not revoked. Raises NoKey."""
+def signing_key(ring: Ring, trust: TrustList, now: int) -> tuple[SigningKey, int]:
+    """The key that `seal` signs with at `now`, and when it ends (unix seconds). Raises NoKey.
+
+    The newest own key in its life that the others can know: one that our list has, and has not revoked."""
     for held in ring.signing_keys:
         listed = trust.key(held.kid)
-        if listed is None or listed.use != "sig" or not held.nbf <= now < min(held.exp, listed.exp):
+        if listed is None or listed.use != "sig":
             continue
-        if listed.revoked_at is None or now < listed.revoked_at:
-            return held
+        ends_at = min(end for end in (held.exp, listed.exp, listed.revoked_at) if end is not None)
+        if held.nbf <= now < ends_at:
+            return held, ends_at
     raise NoKey(ring.bureau, "sig")

@@ -86,11 +86,14 @@ def issue_leaf(folder: Path, bureau: str, *, kek: bytes, now: int, hosts: tuple[
         .sign(authority.key, hashes.SHA256())
     )
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(_leaf_password(kek)))
-    for name, data in (("leaf.key", private), ("leaf.pem", certificate.public_bytes(Encoding.PEM))):
-        path = folder / "tls" / name
-        fresh = path.with_suffix(path.suffix + ".new")
-        write_private(fresh, data)
-        fresh.replace(path)
+    fresh = {folder / "tls" / "leaf.key": private, folder / "tls" / "leaf.pem": certificate.public_bytes(Encoding.PEM)}
+    for path, data in fresh.items():
+        _aside(path).unlink(missing_ok=True)  # left by a process that was killed while it wrote
+        write_private(_aside(path), data)
+    for (
+        path
+    ) in fresh:  # both are whole before either counts; who reads between the two is told that they do not fit, and reads again
+        _aside(path).replace(path)
 
 
 def renew_leaf(folder: Path, bureau: str, *, now: int) -> bool:
@@ -108,7 +111,31 @@ def renew_leaf(folder: Path, bureau: str, *, now: int) -> bool:
 
 def tls_server_context(ring_folder: Path, trust: TrustList) -> ssl.SSLContext:
     """The context of the peer port: TLS 1.3, a client certificate of a listed authority required. Raises KeyFileError."""
-    return _context(ssl.PROTOCOL_TLS_SERVER, ring_folder, trust)
+    context = _context(ssl.PROTOCOL_TLS_SERVER, ring_folder, trust)
+    context.num_tickets = 0  # who resumes a session shows no certificate: its authority may have been revoked since (tried)
+    return context
+
+
+class TlsDoor:
+    """The TLS of the peer port, renewed while the port is open: `context` is for the server, which keeps it for good.
+
+    A context cannot forget an authority, so each renewal makes a fresh one, to which the server's hands every connection over at
+    the client's hello: OpenSSL then takes certificate and authorities from there. Connections that are open stay open, whatever
+    the list says: TLS is only transport, and each envelope is judged by the list in force.
+    """
+
+    def __init__(self, ring_folder: Path, trust: TrustList) -> None:
+        """Raises KeyFileError."""
+        self._ring_folder = ring_folder
+        self.context = self._current = tls_server_context(ring_folder, trust)
+        self.context.sni_callback = self._hand_over  # called for a client that names no host, too
+
+    def renew(self, trust: TrustList) -> None:
+        """Believe the authorities of `trust`, show the certificate in the folder. Raises KeyFileError, changing nothing."""
+        self._current = tls_server_context(self._ring_folder, trust)
+
+    def _hand_over(self, connection: ssl.SSLObject, host: str | None, context: ssl.SSLContext) -> None:
+        connection.context = self._current
 
 
 def tls_client_context(ring_folder: Path, trust: TrustList) -> ssl.SSLContext:
@@ -149,6 +176,10 @@ def _load_authority(folder: Path, kek: bytes) -> _Authority:
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise KeyFileError(f"{stored.kid}: not an elliptic curve key")
     return _Authority(certificate, key)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_suffix(path.suffix + ".new")
 
 
 def _authority_path(folder: Path, kid: str) -> Path:

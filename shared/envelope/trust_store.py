@@ -29,6 +29,7 @@ class TrustStore:
         self._anchors = Anchors.parse(_read(folder / "anchors.json", rule="anchors"))
         self._before: TrustList | None = None
         self._current = self._verify_folder()
+        self._seen_at = self._written_at()
 
     @property
     def current(self) -> TrustList:
@@ -63,6 +64,7 @@ class TrustStore:
                 raise TrustListRefused("fork", "a person must decide first")
             _write(self._list_path(listed.version), raw)
             self._before, self._current = self._current, listed
+            self._seen_at = self._written_at()
         return self._current
 
     def settle_fork(self, keep: str) -> TrustList:
@@ -86,9 +88,17 @@ class TrustStore:
 
     def reload(self) -> TrustList:
         """Take up lists that another process (`quanyu keys`) has put into the folder. Raises TrustListRefused."""
+        if self._written_at() != self._seen_at:  # a person has decided for the other list of this version
+            self._current = self._verify_folder()
         while (raw := self.raw(self._current.version + 1)) is not None:
             self._before, self._current = self._current, self._accept(raw)
+        self._seen_at = self._written_at()
         return self._current
+
+    def _written_at(self) -> int:
+        """When the file of the list in force was written, in nanoseconds; 0 when it is not there."""
+        path = self._list_path(self._current.version)
+        return path.stat().st_mtime_ns if path.exists() else 0
 
     def _accept(self, raw: bytes) -> TrustList:
         return accept(raw, current=self._current, anchors=self._anchors, before=self._before)

@@ -83,12 +83,13 @@ class Receiver:
         self.unknown_key = asyncio.Event()  # set when a peer used a key that our trust list lacks
 
     async def load(self) -> None:
-        """Read the highest incarnation seen of each peer; before the first message."""
+        """Read the highest incarnation seen of each peer; before the first message, and where another process hears them."""
 
         async def read(session: Session) -> dict[str, int]:
             return {row.bureau: row.incarnation for row in await session.execute(PEERS)}
 
-        self.seen.update(await self._database.run(read, name="receive.load"))
+        for bureau, incarnation in (await self._database.run(read, name="receive.load")).items():
+            self.seen[bureau] = max(incarnation, self.seen.get(bureau, 0))  # a door may have heard of a higher one meanwhile
 
     async def receive(self, delivered: Sequence[Delivered]) -> None:
         """Take all of `delivered`, in order; raises DatabaseDown or OutcomeUnknown with nothing half done: deliver again."""

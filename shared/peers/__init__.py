@@ -1,9 +1,10 @@
 """Questions between bureaus: a sealed envelope over REST, answered by a sealed envelope. mTLS beside it is transport only."""
 
-from shared.peers.client import PeerClient, PeerDown, PeerError, PeerRefused
+from shared.peers.client import AS_SENT, PeerClient, PeerDown, PeerError, PeerRefused, read_at_most
 from shared.peers.server import Answerer, Inquiry, PeerReply, PeerServer, QuestionRefused
 
 __all__ = [
+    "AS_SENT",
     "Answerer",
     "Inquiry",
     "PeerClient",
@@ -13,4 +14,5 @@ __all__ = [
     "PeerReply",
     "PeerServer",
     "QuestionRefused",
+    "read_at_most",
 ]

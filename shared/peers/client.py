@@ -1,7 +1,7 @@
 """Asking another bureau. A question changes nothing at the peer but receipt and audit, so asking again is safe.
 
 PeerError
- ├─ PeerDown      no answer: unreachable, too slow, or an unsigned problem ("no answer" is never "no")
+ ├─ PeerDown      no answer: it cannot be asked, is unreachable, too slow, or sent an unsigned problem ("no answer" is never "no")
  └─ PeerRefused   the peer answered, sealed, that it will not, or not now
 """
 
@@ -18,7 +18,7 @@ from uuid_utils.compat import uuid7
 from shared.contract.questions import Answer, Asked, Asker, Problem, Question
 from shared.contract.registry import ContentError, decode_answer, encode_question, schema_of
 from shared.database import Database, DatabaseDown, Session
-from shared.envelope import EnvelopeError, Place, open_envelope, seal
+from shared.envelope import ENVELOPE_LIMIT_BYTES, EnvelopeError, Place, TooLarge, open_envelope, seal
 from shared.messaging.statements import PEER_TRIED
 from shared.telemetry import current_traceparent
 
@@ -27,6 +27,7 @@ WHOLE_SECONDS = 5.0  # somebody stands at the counter
 REPEATS = 2  # a restarting peer or a lost connection; each repeat is a new question
 PAUSE_SECONDS = 0.1
 CONTENT_TYPE = "application/jose"
+AS_SENT = {"accept-encoding": "identity"}  # what unpacks to a thousand times its size would not be cut in time
 MAX_ERROR_CHARACTERS = 200
 
 A = TypeVar("A", bound=Answer)
@@ -112,24 +113,24 @@ class PeerClient:
     async def _ask_once(self, bureau: str, question: Question, asker: Asker, answer: type[A], key: str) -> A:
         node = self._database.node
         trust, jti, capability = node.trust.current, uuid7(), question.capability
-        envelope = seal(
-            encode_question(Asked(question, asker)),
-            place=Place("question", capability, path=question.path, key=key),
-            to=bureau,
-            ring=node.ring,
-            trust=trust,
-            now=int(node.machine_now().timestamp()),
-            jti=jti,
-            incarnation=node.incarnation,
-            schema=schema_of(capability),
-        )
-        headers = {"content-type": CONTENT_TYPE, "traceparent": current_traceparent()}
-        response = await self._client(bureau).post(question.path, content=envelope, headers=headers)
-        if response.headers.get("content-type", "") != CONTENT_TYPE:
-            raise PeerDown(bureau, f"unsigned problem {response.status_code}")
+        try:
+            envelope = seal(
+                encode_question(Asked(question, asker)),
+                place=Place("question", capability, path=question.path, key=key),
+                to=bureau,
+                ring=node.ring,
+                trust=trust,
+                now=int(node.machine_now().timestamp()),
+                jti=jti,
+                incarnation=node.incarnation,
+                schema=schema_of(capability),
+            )
+            client = self._client(bureau)
+        except EnvelopeError as error:  # no usable key of ours or for it, no certificate, a question over the limit
+            raise PeerDown(bureau, f"it cannot be asked: {error}") from error
         try:
             opened = open_envelope(
-                response.content,
+                await self._exchange(client, bureau, question.path, envelope),
                 place=Place("answer", capability, path=question.path, key=key),
                 ring=node.ring,
                 trust=trust,
@@ -146,6 +147,15 @@ class PeerClient:
         if not isinstance(told, answer):
             raise PeerDown(bureau, f"its answer is a {type(told).__name__}")
         return told
+
+    @staticmethod
+    async def _exchange(client: httpx.AsyncClient, bureau: str, path: str, envelope: bytes) -> bytes:
+        """The bytes that come back for the envelope, as yet believed by nobody. Raises PeerDown, TooLarge."""
+        headers = {"content-type": CONTENT_TYPE, "traceparent": current_traceparent()} | AS_SENT
+        async with client.stream("POST", path, content=envelope, headers=headers) as response:
+            if response.headers.get("content-type", "") != CONTENT_TYPE:
+                raise PeerDown(bureau, f"unsigned problem {response.status_code}")
+            return await read_at_most(response, ENVELOPE_LIMIT_BYTES)
 
     def _client(self, bureau: str) -> httpx.AsyncClient:
         if bureau not in self._clients:
@@ -188,3 +198,15 @@ class PeerClient:
 
     async def close(self) -> None:
         await self.renew()
+
+
+async def read_at_most(response: httpx.Response, limit_bytes: int) -> bytes:
+    """The body of a streamed answer to a request with AS_SENT. Raises TooLarge before more is in memory, httpx.DecodingError."""
+    if "content-encoding" in response.headers:
+        raise httpx.DecodingError("packed, although it was asked for as it is")
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > limit_bytes:
+            raise TooLarge(len(body), limit_bytes)
+    return bytes(body)

@@ -1,5 +1,8 @@
 """Questions that are refused, replayed, held back or led astray: nobody is told anything that the rules do not allow."""
 
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx2 as httpx
@@ -10,9 +13,12 @@ from services.harness.network import Network
 from shared.audit import audit
 from shared.contract.codes import Standing
 from shared.contract.questions import Asker, PersonStatus, ResidentForTransfer, TransferState
+from shared.envelope import ENVELOPE_LIMIT_BYTES
 from shared.peers import PeerDown, PeerRefused
 from tests.federation.asking import COUNTER, NODE, standing
 from tests.federation.clerk import Clerk
+
+CHUNK_BYTES = 64 * 1024
 
 
 async def denied(clerk: Clerk, bureau: str) -> list[tuple[str, str]]:
@@ -117,11 +123,11 @@ async def test_the_asker_of_a_replayed_question_reads_a_sealed_409(
 async def test_an_answer_to_another_question_is_not_believed(clerk: Clerk, line: Tapped, monkeypatch: pytest.MonkeyPatch) -> None:
     person, other = await clerk.resident("zhejiang"), await clerk.resident("jiangsu")
     asked = line.handle_async_request
-    answers: list[httpx.Response] = []
+    answers: list[bytes] = []
 
     async def always_the_first(request: httpx.Request) -> httpx.Response:
-        answers.append(await asked(request))
-        return answers[0]
+        answers.append(await (await asked(request)).aread())
+        return httpx.Response(200, content=answers[0], headers={"content-type": "application/jose"})
 
     monkeypatch.setattr(line, "handle_async_request", always_the_first)
     assert (await standing(clerk, "zhejiang", person)).kind is Standing.HERE
@@ -176,6 +182,49 @@ async def test_a_peer_that_is_unreachable_gives_no_answer_and_is_found_again(cle
     clerk.network.unreachable.clear()
     assert (await standing(clerk, "zhejiang", person)).kind is Standing.HERE
     assert peers.errors == {}
+
+
+def keyless(clerk: Clerk, bureau: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bureau's last signature key has ended."""
+    keyring = clerk.network.nodes[bureau].wiring.node.keyring
+    monkeypatch.setattr(keyring, "_ring", replace(keyring.ring, signing_keys=()))
+
+
+async def test_a_bureau_that_cannot_sign_gets_no_answer_and_is_told_why(clerk: Clerk, monkeypatch: pytest.MonkeyPatch) -> None:
+    person = await clerk.resident("zhejiang")
+    keyless(clerk, "jiangsu", monkeypatch)
+    with pytest.raises(PeerDown, match="jiangsu has no usable sig key"):
+        await standing(clerk, "zhejiang", person)
+    assert "no usable sig key" in clerk.network.nodes["jiangsu"].wiring.peers.errors["zhejiang"]
+
+
+async def test_a_bureau_that_cannot_sign_its_answer_says_so_unsigned(
+    clerk: Clerk, line: Tapped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = await clerk.resident("zhejiang")
+    keyless(clerk, "zhejiang", monkeypatch)
+    with pytest.raises(PeerDown, match="unsigned problem 503"):
+        await standing(clerk, "zhejiang", person)
+    answer = await line.again()
+    assert (answer.status_code, json.loads(await answer.aread())["code"]) == (503, "no_key")
+
+
+async def test_an_answer_without_an_end_is_cut_at_the_limit(clerk: Clerk, line: Tapped, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal taken
+        while True:
+            taken += CHUNK_BYTES
+            yield bytes(CHUNK_BYTES)
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=endless(), headers={"content-type": "application/jose"})
+
+    monkeypatch.setattr(line, "handle_async_request", answer)
+    with pytest.raises(PeerDown, match="exceed the limit"):
+        await standing(clerk, "zhejiang", await clerk.resident("zhejiang"))
+    assert ENVELOPE_LIMIT_BYTES < taken <= ENVELOPE_LIMIT_BYTES + CHUNK_BYTES
 
 
 async def test_what_is_no_envelope_is_refused_in_clear(clerk: Clerk) -> None:

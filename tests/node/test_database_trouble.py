@@ -116,6 +116,34 @@ async def test_a_commit_whose_outcome_nobody_knows_is_not_done_again(troubled: A
     assert unit.runs == 1
 
 
+@pytest.mark.parametrize("fault", [FileNotFoundError("a list"), PermissionError("a key"), OSError("a disk")], ids=type)
+async def test_a_units_own_trouble_with_a_file_is_its_own_and_told_at_once(troubled: Any, fault: OSError) -> None:
+    unit = Unit(fault)
+    with pytest.raises(type(fault)) as raised:
+        await troubled().run(unit, name="test")
+    assert raised.value is fault
+    assert unit.runs == 1
+
+
+@pytest.mark.parametrize("fault", [OSError("no route to host"), FileNotFoundError("no such socket")], ids=type)
+async def test_whatever_hinders_connecting_is_the_databases_trouble(
+    troubled: Any, monkeypatch: pytest.MonkeyPatch, fault: OSError
+) -> None:
+    """asyncpg raises what the operating system says, and plain OSError when several addresses refuse."""
+    database, unit = troubled(), Unit()
+
+    async def unreachable(*args: Any, **options: Any) -> None:
+        raise fault
+
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncpg, "connect", unreachable)
+        await database.engine.dispose()
+        with pytest.raises(DatabaseDown):
+            await database.run(unit, name="test")
+    assert unit.runs == 0
+    await database.run(unit, name="test")
+
+
 async def test_a_disk_that_is_full_is_said_until_the_same_act_is_done(troubled: Any) -> None:
     database = troubled()
     await database.ping()

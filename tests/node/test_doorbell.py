@@ -48,5 +48,5 @@ async def test_a_listener_whose_connection_is_cut_says_so_within_its_heartbeat(
     ground.postgres.execute(
         "postgres", ["SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'template_shanghai'"]
     )
-    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+    with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)):
         await asyncio.wait_for(task, WAIT_SECONDS)

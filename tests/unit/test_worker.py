@@ -1,13 +1,61 @@
-"""The supervisor of a node's loops."""
+"""The loops of a node: their supervisor, and what they take from a peer."""
 
 import asyncio
+import gzip
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
-from services.bureau.worker import Worker
+import httpx2 as httpx
+import pytest
+
+from services.bureau.worker import Worker, fetch_list
 from shared.database import DatabaseDown
+from shared.envelope import TooLarge
+from shared.envelope.trust_list import LIST_LIMIT_BYTES
+
+CHUNK_BYTES = 64 * 1024
 
 LIMIT_SECONDS = 5.0
+
+
+class Endless(httpx.AsyncByteStream):
+    """A body without an end; says how much of it was taken."""
+
+    def __init__(self) -> None:
+        self.taken_bytes = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            self.taken_bytes += CHUNK_BYTES
+            yield bytes(CHUNK_BYTES)
+
+
+async def test_a_trust_list_without_an_end_is_cut_at_the_limit() -> None:
+    body = Endless()
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, stream=body))
+    async with httpx.AsyncClient(transport=transport, base_url="http://peer.invalid") as client:
+        with pytest.raises(TooLarge):
+            await fetch_list(client, 2)
+    assert LIST_LIMIT_BYTES < body.taken_bytes <= LIST_LIMIT_BYTES + CHUNK_BYTES
+
+
+async def test_a_trust_list_that_was_packed_is_not_unpacked() -> None:
+    transport = httpx.MockTransport(
+        lambda request: httpx.Response(
+            200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(gzip.compress(bytes(9)))
+        )
+    )
+    async with httpx.AsyncClient(transport=transport, base_url="http://peer.invalid") as client:
+        with pytest.raises(httpx.DecodingError, match="packed"):
+            await fetch_list(client, 2)
+
+
+@pytest.mark.parametrize(("status", "found"), [(200, b"a list"), (404, None), (500, None)])
+async def test_a_peer_that_has_no_such_list_is_asked_no_further(status: int, found: bytes | None) -> None:
+    transport = httpx.MockTransport(lambda request: httpx.Response(status, content=b"a list"))
+    async with httpx.AsyncClient(transport=transport, base_url="http://peer.invalid") as client:
+        assert await fetch_list(client, 2) == found
 
 
 async def test_a_loop_whose_clean_up_fails_still_ends_when_it_is_told_to() -> None:
@@ -18,7 +66,8 @@ async def test_a_loop_whose_clean_up_fails_still_ends_when_it_is_told_to() -> No
         finally:
             raise DatabaseDown("relay.free: away")
 
-    wiring: Any = SimpleNamespace(health=SimpleNamespace(failed=lambda name, error: None))
+    node = SimpleNamespace(trust=SimpleNamespace(current=SimpleNamespace(version=1)))
+    wiring: Any = SimpleNamespace(node=node, health=SimpleNamespace(failed=lambda name, error: None))
     task = asyncio.create_task(Worker(wiring)._supervise("prepare", loop))
     await asyncio.sleep(0)
     task.cancel()

@@ -3,6 +3,7 @@
 Unauthenticated 401      the token does not say who is calling; `reason` is one of TokenFault
 """
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ TOKEN_TYPES = frozenset({"at+jwt", "application/at+jwt"})
 TOKEN_LIMIT_BYTES = 8 * 1024  # a header line that is longer does not pass most proxies either
 LEEWAY_SECONDS = 60  # clocks of provider and node
 REFETCH_SECONDS = 60  # an unknown key id makes us look again at most so often: anybody can invent key ids
+KEYS_KEPT_SECONDS = 3600  # a key that the provider has withdrawn counts no longer than this
+KEYS_FRESH_SECONDS = KEYS_KEPT_SECONDS // 2  # then we look again, so that a provider that restarts ends nobody's work
 FETCH_SECONDS = 5  # somebody stands at the counter
 SOURCE = "RFC 9068"
 
@@ -82,7 +85,9 @@ class TokenVerifier:
         self._jwks_source = jwks_source
         self._clock = clock
         self._keys: Mapping[str, ECKey] = {}
-        self._fetched_at: float | None = None
+        self._fetched_at: float | None = None  # when the provider last told its keys
+        self._tried_at: float | None = None
+        self._fetching: asyncio.Task[None] | None = None
 
     async def verify(self, authorization: str | None) -> Claims:
         """The claims of the bearer token in this header; raises Unauthenticated, or Unavailable without any keys."""
@@ -112,26 +117,39 @@ class TokenVerifier:
         return Claims(badge_no=badge_no, name=str(claims.get("name", "")))
 
     async def _key(self, kid: str) -> ECKey:
-        if kid not in self._keys:
+        if kid not in self._keys or not self._are_younger(KEYS_FRESH_SECONDS):
             await self._refetch()
+        if not self._are_younger(KEYS_KEPT_SECONDS):
+            raise Unavailable(N_("the login provider does not answer"), code="login_provider_down")
         if kid not in self._keys:
             raise Unauthenticated(TokenFault.UNKNOWN_KEY)
         return self._keys[kid]
 
+    def _are_younger(self, seconds: float) -> bool:
+        return self._fetched_at is not None and 0 <= self._clock.now().timestamp() - self._fetched_at < seconds
+
     async def _refetch(self) -> None:
+        """Look at the provider, at most every REFETCH_SECONDS; whoever comes meanwhile waits for the same look."""
         now = self._clock.now().timestamp()
-        if self._fetched_at is not None and 0 <= now - self._fetched_at < REFETCH_SECONDS:
-            return
-        self._fetched_at = now
+        if self._fetching is None:
+            if self._tried_at is not None and 0 <= now - self._tried_at < REFETCH_SECONDS:
+                return
+            self._tried_at = now
+            self._fetching = asyncio.create_task(self._fetch(now))
+        await asyncio.shield(self._fetching)  # a caller that goes away must not end it for the others
+
+    async def _fetch(self, now: float) -> None:
         try:
             key_set = KeySet.import_key_set(dict(await self._jwks_source()))  # type: ignore[arg-type]  # checked by joserfc
         except (httpx.HTTPError, OSError, JoseError, ValueError, KeyError) as error:
             await logger.aerror("keys of the login provider cannot be had", issuer=self.issuer, error=type(error).__name__)
-            if not self._keys:
-                self._fetched_at = None
-                raise Unavailable(N_("the login provider does not answer"), code="login_provider_down") from error
-            return
-        self._keys = {key.kid: key for key in key_set.keys if isinstance(key, ECKey) and key.kid}
+            if not self._are_younger(KEYS_KEPT_SECONDS):
+                self._tried_at = None  # nobody can work: the next request tries again
+        else:
+            self._keys = {key.kid: key for key in key_set.keys if isinstance(key, ECKey) and key.kid}
+            self._fetched_at = now
+        finally:
+            self._fetching = None
 
 
 def jwks_from(url: str, client: httpx.AsyncClient) -> JwksSource:

@@ -1,13 +1,19 @@
 """A node says what is wrong with it, by name, goes on with what it can, and recovers by itself."""
 
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx2 as httpx
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from services.bureau.wiring import Overrides
+from services.bureau.worker import SWEEP_SECONDS, Worker
 from services.harness.stack import node_role
 from shared.messaging.bus import Bus, BusDown, Consumer, Publisher
 from tests.node.access.tokens import claims_of, signed
@@ -17,6 +23,8 @@ from tests.node.line import wire_to
 from tests.node.people import mover
 from tests.node.transfers.cases import CASES, COUNTER, OFFICE, application, reviewed
 
+LOOPS = {"prepare", "relay", "doorbell", "consumer", "timers", "trust", "sweeper"}
+LOOPS_LOOKS, LOOK_SECONDS = 400, 0.05
 SIGNING_KEY_DAYS = 180  # the life of a signature key, from an hour before it was made
 
 
@@ -145,16 +153,67 @@ async def test_a_trust_list_that_was_not_renewed_is_named(shanghai: Bureau) -> N
     assert "trust list" in parts["trust_list"]["reason"]
 
 
+async def test_the_key_that_is_named_is_the_one_that_signs(shanghai: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A newer key that the others cannot know yet, or may not believe any more, signs nothing and hinders nothing."""
+    ring = shanghai.wiring.node.ring
+    newer = replace(ring.signing_keys[0], kid="shanghai#sig-unlisted")
+    monkeypatch.setattr(shanghai.wiring.node.keyring, "_ring", replace(ring, signing_keys=(newer, *ring.signing_keys)))
+    case = await reviewed(shanghai)
+    assert (await shanghai.act(OFFICE, case, "approve", {})).status_code == 200
+    assert (await ready(shanghai))[1]["parts"]["keys"] == {"status": "ok"}
+    monkeypatch.setattr(shanghai.wiring.node.keyring, "_ring", replace(ring, signing_keys=(newer,)))
+    assert (await ready(shanghai))[1]["parts"]["keys"]["status"] == "failing"
+
+
 async def test_a_loop_that_failed_or_stalls_is_named_with_its_error(shanghai: Bureau) -> None:
     health = shanghai.wiring.health
-    health.failed("relay", RuntimeError("演示"))
+    health.failed("relay", BusDown("演示"))
     health.progressed("consumer")
     health.loops["consumer"].progressed_at -= 3600
     parts = (await ready(shanghai))[1]["parts"]
-    assert parts["loop.relay"] == {"status": "degraded", "reason": "RuntimeError: 演示"}
+    assert parts["loop.relay"] == {"status": "degraded", "reason": "BusDown: 演示"}
     assert "no progress" in parts["loop.consumer"]["reason"]
     health.progressed("relay")
     assert (await ready(shanghai))[1]["parts"]["loop.relay"] == {"status": "ok"}
+
+
+async def test_a_loop_that_is_done_or_rests_as_long_as_it_said_is_in_order(shanghai: Bureau) -> None:
+    worker = Worker(shanghai.wiring, alone=True)
+    running = asyncio.create_task(worker.run())
+    loops = shanghai.wiring.health.loops
+    for _ in range(LOOPS_LOOKS):
+        if loops.keys() == LOOPS:
+            break
+        await asyncio.sleep(LOOK_SECONDS)
+    await worker.stop()
+    await running
+    for state in loops.values():
+        state.progressed_at -= SWEEP_SECONDS
+    parts = (await ready(shanghai))[1]["parts"]
+    stalled = {name for name, part in parts.items() if part["status"] != "ok"}
+    assert stalled == {"loop.relay", "loop.consumer", "loop.timers", "loop.trust"}
+    loops["sweeper"].progressed_at -= 2 * SWEEP_SECONDS
+    assert "no progress" in (await ready(shanghai))[1]["parts"]["loop.sweeper"]["reason"]
+
+
+def refused_row(number: str) -> DBAPIError:
+    error = asyncpg.UniqueViolationError(f"duplicate key value\nDETAIL:  Key (citizen_id_no)=({number}) already exists.")
+    return DBAPIError(f"INSERT ... '{number}'", {}, error)
+
+
+@pytest.mark.parametrize("failure", [refused_row, ValueError, lambda number: BusDown(f"no room for {number}")])
+async def test_the_error_of_a_loop_tells_no_persons(shanghai: Bureau, failure: Callable[[str], Exception]) -> None:
+    number = mover(1).citizen_id_no
+    error = failure(number)
+    shanghai.wiring.health.failed("timers", error)
+    answer = await shanghai.web.get("/health/ready")
+    assert number not in answer.text
+    assert type(error).__name__ in answer.json()["parts"]["loop.timers"]["reason"]
+
+
+async def test_a_refusal_of_the_server_is_told_by_its_code(shanghai: Bureau) -> None:
+    shanghai.wiring.health.failed("timers", refused_row(mover(1).citizen_id_no))
+    assert (await ready(shanghai))[1]["parts"]["loop.timers"]["reason"] == "DBAPIError (23505)"
 
 
 async def test_health_needs_no_login_and_tells_no_persons(shanghai: Bureau) -> None:
@@ -173,6 +232,6 @@ async def test_a_login_provider_that_is_down_is_said_as_such(shanghai: Bureau) -
 
     shanghai.wiring.tokens._jwks_source = unreachable
     shanghai.wiring.tokens._keys = {}
-    shanghai.wiring.tokens._fetched_at = None
+    shanghai.wiring.tokens._fetched_at = shanghai.wiring.tokens._tried_at = None
     answer = await shanghai.web.get(CASES, headers={"Authorization": f"Bearer {token}"})
     assert (answer.status_code, answer.json()["code"]) == (503, "login_provider_down")

@@ -1,5 +1,6 @@
 """A token says who is calling, or why it does not."""
 
+import asyncio
 import base64
 import json
 from collections.abc import Callable, Mapping
@@ -12,7 +13,16 @@ from joserfc.jwk import ECKey, OctKey
 from joserfc.registry import HeaderParameter
 
 from services.bureau.access.development import TOKEN_SECONDS, DevelopmentProvider
-from services.bureau.access.login import LEEWAY_SECONDS, REFETCH_SECONDS, TokenFault, TokenVerifier, Unauthenticated, jwks_from
+from services.bureau.access.login import (
+    KEYS_FRESH_SECONDS,
+    KEYS_KEPT_SECONDS,
+    LEEWAY_SECONDS,
+    REFETCH_SECONDS,
+    TokenFault,
+    TokenVerifier,
+    Unauthenticated,
+    jwks_from,
+)
 from shared.web import Unavailable
 
 ISSUER = "http://127.0.0.1:8031/dev"
@@ -196,6 +206,94 @@ async def test_provider_that_is_down_makes_new_logins_impossible_and_leaves_know
         clock.advance(seconds=REFETCH_SECONDS)
         assert await reason_for(tokens, f"Bearer {forge(header={'kid': 'next'})}") is TokenFault.UNKNOWN_KEY
         assert (await tokens.verify(f"Bearer {forge()}")).badge_no == "D31001"
+
+
+class SlowProvider:
+    """Answers when the test lets it; counts how often it is asked."""
+
+    def __init__(self, provider: DevelopmentProvider) -> None:
+        self.keys = provider.jwks()
+        self.answers = asyncio.Event()
+        self.asked = 0
+        self.down = False
+
+    async def jwks(self) -> Mapping[str, Any]:
+        self.asked += 1
+        await self.answers.wait()
+        if self.down:
+            raise httpx.ConnectError("refused")
+        return self.keys
+
+
+@pytest.fixture
+def slow(provider: DevelopmentProvider) -> SlowProvider:
+    return SlowProvider(provider)
+
+
+@pytest.fixture
+def verifier(slow: SlowProvider, clock: Any) -> TokenVerifier:
+    return TokenVerifier(ISSUER, audience="quanyu-shanghai", jwks_source=slow.jwks, clock=clock)
+
+
+async def test_first_requests_at_once_wait_for_the_same_keys(slow: SlowProvider, verifier: TokenVerifier, forge: Forge) -> None:
+    waiting = [asyncio.create_task(verifier.verify(f"Bearer {forge()}")) for _ in range(3)]
+    await asyncio.sleep(0)
+    slow.answers.set()
+    assert [claims.badge_no for claims in await asyncio.gather(*waiting)] == ["D31001"] * 3
+    assert slow.asked == 1
+
+
+async def test_first_request_that_goes_away_leaves_the_keys_to_the_others(
+    slow: SlowProvider, verifier: TokenVerifier, forge: Forge
+) -> None:
+    first, second = (asyncio.create_task(verifier.verify(f"Bearer {forge()}")) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    slow.answers.set()
+    assert (await second).badge_no == "D31001"
+    assert slow.asked == 1
+
+
+async def test_requests_at_once_to_a_provider_that_is_down_wait_once(
+    slow: SlowProvider, verifier: TokenVerifier, forge: Forge
+) -> None:
+    slow.down = True
+    waiting = [asyncio.create_task(verifier.verify(f"Bearer {forge()}")) for _ in range(3)]
+    await asyncio.sleep(0)
+    slow.answers.set()
+    refused = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(error) for error in refused] == [Unavailable] * 3
+    assert slow.asked == 1
+    slow.down = False
+    assert (await verifier.verify(f"Bearer {forge()}")).badge_no == "D31001"
+
+
+async def test_key_that_the_provider_has_withdrawn_ends(
+    slow: SlowProvider, verifier: TokenVerifier, forge: Forge, clock: Any
+) -> None:
+    slow.answers.set()
+    await verifier.verify(f"Bearer {forge()}")
+    slow.keys = {"keys": [ECKey.generate_key("P-256", {"kid": "next"}).as_dict(private=False)]}
+    clock.advance(seconds=KEYS_FRESH_SECONDS - 1)
+    await verifier.verify(f"Bearer {forge()}")
+    clock.advance(seconds=1)
+    assert await reason_for(verifier, f"Bearer {forge()}") is TokenFault.UNKNOWN_KEY
+
+
+async def test_keys_of_a_provider_that_is_down_count_for_an_hour_and_no_longer(
+    slow: SlowProvider, verifier: TokenVerifier, forge: Forge, clock: Any
+) -> None:
+    slow.answers.set()
+    await verifier.verify(f"Bearer {forge()}")
+    slow.down = True
+    clock.advance(seconds=KEYS_KEPT_SECONDS - 1)
+    assert (await verifier.verify(f"Bearer {forge()}")).badge_no == "D31001"
+    clock.advance(seconds=1)
+    with pytest.raises(Unavailable):
+        await verifier.verify(f"Bearer {forge()}")
+    slow.down = False
+    clock.advance(seconds=REFETCH_SECONDS)
+    assert (await verifier.verify(f"Bearer {forge()}")).badge_no == "D31001"
 
 
 async def test_other_bureaus_issuer_is_named_in_the_problem(tokens: TokenVerifier, forge: Forge) -> None:

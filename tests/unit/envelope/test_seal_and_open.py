@@ -11,6 +11,7 @@ import pytest
 
 from shared.envelope.errors import NoKey, TooLarge
 from shared.envelope.form import BODY_LIMIT_BYTES, ENVELOPE_LIMIT_BYTES, Place, transport_headers
+from shared.envelope.seal import signing_key
 
 if TYPE_CHECKING:
     from tests.unit.envelope.conftest import World
@@ -120,6 +121,19 @@ def test_signing_key_that_is_expired_revoked_or_unlisted_is_not_used(world: Worl
     with pytest.raises(NoKey) as caught:
         world.seal(forge.BODY, trust=trust)
     assert (caught.value.bureau, caught.value.use) == ("shanghai", "sig")
+
+
+def test_an_older_key_signs_while_the_newest_is_unlisted_or_revoked(world: World, forge: ModuleType) -> None:
+    later = world.now + 6 * forge.DAY
+    newest, end = signing_key(world.ring("shanghai"), world.trust, later)
+    assert (newest.kid, end) == ("shanghai#sig-2026q4", forge.LIVES["shanghai#sig-2026q4"][1])
+    keys = forge.list_content()["keys"]
+    for changed in (
+        [key for key in keys if key["kid"] != newest.kid],
+        [key | {"revoked_at": later} if key["kid"] == newest.kid else key for key in keys],
+    ):
+        trust = world.trust.parse(forge.compact_json(forge.list_content(keys=changed)))
+        assert signing_key(world.ring("shanghai"), trust, later)[0].kid == "shanghai#sig-2026q3"
 
 
 def test_signing_key_is_used_to_the_last_second_of_its_life(world: World, forge: ModuleType) -> None:

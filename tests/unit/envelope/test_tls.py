@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_der_private_key
 
-from shared.envelope.ceremony import BureauEntry, current_list, make_federation, next_list
+from shared.envelope.ceremony import BureauEntry, add_bureau, current_list, make_federation, next_list, revoke_key
 from shared.envelope.errors import KeyFileError
 from shared.envelope.keys import read_kek, read_keys, write_key
-from shared.envelope.tls import issue_leaf, renew_leaf, tls_client_context, tls_server_context
+from shared.envelope.tls import TlsDoor, issue_leaf, renew_leaf, tls_client_context, tls_server_context
 from shared.envelope.trust_list import TrustList
 
 if TYPE_CHECKING:
@@ -44,11 +44,13 @@ def trust(folder: Path) -> TrustList:
     return current_list(folder)
 
 
-def shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, host: str = "localhost") -> tuple[ssl.SSLObject, ssl.SSLObject]:
+def shake_hands(
+    server: ssl.SSLContext, client: ssl.SSLContext, host: str = "localhost", session: ssl.SSLSession | None = None
+) -> tuple[ssl.SSLObject, ssl.SSLObject]:
     """Both ends of a connection in memory; raises SSLError like a socket would."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     there = server.wrap_bio(to_server, to_client, server_side=True)
-    here = client.wrap_bio(to_client, to_server, server_hostname=host)
+    here = client.wrap_bio(to_client, to_server, server_hostname=host, session=session)
     for _ in range(4):
         for end in (here, there):
             try:
@@ -104,6 +106,32 @@ def test_authority_that_is_revoked_in_the_list_is_no_longer_believed(folder: Pat
     client = tls_client_context(copy / "anhui", current_list(copy))
     with pytest.raises(ssl.SSLError, match="certificate verify failed"):
         shake_hands(tls_server_context(copy / "zhejiang", newer), client)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])  # with a name in the client's hello, and without one
+def test_door_that_is_renewed_lets_in_who_joins_and_not_who_is_revoked(folder: Path, tmp_path: Path, host: str) -> None:
+    copy, now = shutil.copytree(folder, tmp_path / "copy"), int(time.time())
+    door, old = TlsDoor(copy / "zhejiang", current_list(copy)), tls_client_context(copy / "anhui", current_list(copy))
+    shake_hands(door.context, old, host)
+    add_bureau(copy, BureauEntry("fujian", "fujian", "", "https://peer.example:9034"), now=now)
+    revoke_key(copy, "anhui#tls-ca-" + period(copy), now=now, reason="stolen")
+    joined = tls_client_context(copy / "fujian", current_list(copy))
+    with pytest.raises(ssl.SSLError, match="certificate verify failed"):
+        shake_hands(door.context, joined, host)
+    door.renew(current_list(copy))
+    shake_hands(door.context, joined, host)
+    with pytest.raises(ssl.SSLError, match="certificate verify failed"):
+        shake_hands(door.context, old, host)
+
+
+def test_no_session_is_resumed_so_that_every_connection_shows_its_certificate(folder: Path, trust: TrustList) -> None:
+    """A resumed session is not asked for its certificate, whose authority may have been revoked since."""
+    door, client = TlsDoor(folder / "zhejiang", trust), tls_client_context(folder / "anhui", trust)
+    for _ in range(2):
+        _, here = shake_hands(door.context, client)
+        _, again = shake_hands(door.context, client, session=here.session)
+        assert not again.session_reused
+        door.renew(trust)
 
 
 def test_authority_cannot_vouch_for_another_bureau_or_host(folder: Path, trust: TrustList, tmp_path: Path) -> None:

@@ -155,6 +155,15 @@ class TestFork:
         assert rule_of(store.settle_fork, "0" * 64) == "fork"
         assert len(store.forks()) == 1
 
+    def test_what_a_person_decides_elsewhere_is_taken_up_by_a_running_node(
+        self, store: TrustStore, folder: Path, other: bytes
+    ) -> None:
+        running = TrustStore(folder)
+        rule_of(store.install, other)
+        theirs = store.fork_digests()[0]
+        store.settle_fork(theirs)
+        assert running.reload().digest == theirs
+
     def test_file_that_is_no_fork_cannot_be_chosen(
         self, store: TrustStore, folder: Path, forge: ModuleType, other: bytes
     ) -> None:
