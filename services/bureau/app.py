@@ -11,10 +11,9 @@ from services.bureau.access.calls import public
 from services.bureau.access.development import build_development_provider
 from services.bureau.console import api as console_api
 from services.bureau.population import api as population_api
-from services.bureau.settings import Settings
 from services.bureau.stations import api as stations_api
 from services.bureau.transfers import api as transfers_api
-from services.bureau.wiring import Overrides, Wiring, wire
+from services.bureau.wiring import Wiring
 from shared.contract.fields import VERSION_MAX
 from shared.contract.registry import QUESTIONS
 from shared.database import Session
@@ -38,14 +37,17 @@ DESCRIPTION = "A bureau's node for its officers. Bearer token, and Quanyu-Post w
 TRUST_LIST_MEDIA_TYPE = "application/jose+json"
 
 
-def create_app(settings: Settings, overrides: Overrides | None = None) -> FastAPI:
-    """The web door of one node. `overrides` replace named parts in tests."""
-    return build_web(wire(settings, overrides))
-
-
 def build_web(wiring: Wiring) -> FastAPI:
     """Officers' API, operations, health, metrics, the public trust list and, in development, the login."""
-    app = FastAPI(title=f"Quanyu {wiring.profile.name_en}", description=DESCRIPTION, version="1", responses=PROBLEM_RESPONSES)
+    # No /docs: its page would load scripts from a server outside, and a node's network is closed. The document is /openapi.json.
+    app = FastAPI(
+        title=f"Quanyu {wiring.profile.name_en}",
+        description=DESCRIPTION,
+        version="1",
+        responses=PROBLEM_RESPONSES,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.wiring = wiring
     for router in (transfers_api.router, population_api.router, stations_api.router, console_api.router):
         app.include_router(router)

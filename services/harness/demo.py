@@ -116,7 +116,9 @@ def _open_house(federation: Federation, teller: StoryTeller, case: str) -> None:
     teller.write()
     teller.say(N_("four bureaus are up:"))
     for bureau, node in federation.nodes.items():
-        teller.write(f"  {bureau:9} {node.web}   {node.web}/docs   {node.web}/health/ready   https://127.0.0.1:{node.ports.peer}")
+        teller.write(
+            f"  {bureau:9} {node.web}   {node.web}/openapi.json   {node.web}/health/ready   https://127.0.0.1:{node.ports.peer}"
+        )
     teller.say(N_("look around (the tokens are good for ten hours; others: quanyu token BUREAU OFFICER):"))
     files = script.cases[MAIN_CASE]
     for bureau, station in (

@@ -4,6 +4,7 @@ import asyncio
 
 import structlog
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.identifiers.errors import Fault
@@ -92,6 +93,8 @@ class UnexpectedErrorMiddleware:
 
         try:
             await self.app(scope, receive, send_and_note)
+        except ClientDisconnect:
+            return  # nobody is there to answer, and nothing of ours is wrong
         except Exception:
             if scope["type"] != "http":
                 raise

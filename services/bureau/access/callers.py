@@ -51,7 +51,7 @@ class Post:
 
     @property
     def header(self) -> str:
-        """How a caller names it: `Quanyu-Post: 310116520000:counter`."""
+        """How a caller names it: `Quanyu-Post: 310116910000:counter`."""
         return f"{self.station_code}:{self.role}"
 
 

@@ -188,7 +188,7 @@ class CallHeaders(BaseModel):
     """The headers of a call, as the OpenAPI document shows them; what they say is judged one by one, each with its problem."""
 
     quanyu_post: str | None = Field(
-        None, description="post to act in, <station code>:<role>; needed by who holds several", examples=["310116520000:counter"]
+        None, description="post to act in, <station code>:<role>; needed by who holds several", examples=["310116910000:counter"]
     )
     quanyu_purpose: str | None = Field(None, description=f"why a person is looked up: {', '.join(sorted(PURPOSES))}")
     quanyu_case: str | None = Field(None, description="the case (UUID) for which a person is looked up")

@@ -117,7 +117,7 @@ def build_development_provider(provider: DevelopmentProvider, *, officer_name: O
         if form.get("grant_type") != GRANT_TYPE:
             return _oauth_error("unsupported_grant_type", f"grant_type must be {GRANT_TYPE}")
         badge_no = form.get("officer", "")
-        name = await officer_name(badge_no)
+        name = await officer_name(badge_no) if badge_no.isprintable() else None  # PostgreSQL knows no NUL
         if name is None:
             return _oauth_error("invalid_grant", "no officer with this badge number holds a post today")
         return JSONResponse(provider.issue(badge_no, name=name), headers={"Cache-Control": "no-store"})

@@ -120,5 +120,7 @@ async def test_nobody_without_a_post_gets_a_token(quiet_shanghai: Bureau) -> Non
     form = {"grant_type": "urn:quanyu:grant:development", "officer": "D99999"}
     answer = await quiet_shanghai.web.post("/dev/token", data=form)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
+    answer = await quiet_shanghai.web.post("/dev/token", data=form | {"officer": "D31\x00001"})
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_grant")
     answer = await quiet_shanghai.web.post("/dev/token", data=form | {"grant_type": "password"})
     assert (answer.status_code, answer.json()["error"]) == (400, "unsupported_grant_type")

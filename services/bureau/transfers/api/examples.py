@@ -1,4 +1,4 @@
-"""Examples for the OpenAPI document; the people are synthetic (AS13)."""
+"""Examples for the OpenAPI document; the people are synthetic (AS13), of the population that the demo generates (seed 1)."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ APPLICATION_EXAMPLES: dict[str, Any] = {
             "category": "KINSHIP",
             "reason_code": "SPOUSE",
             "applicant": {
-                "citizen_id_no": "330482199003070025",
-                "name": "王演示",
+                "citizen_id_no": "330381198503119837",
+                "name": "罗帆华",
                 "phone": "13000000000",
-                "relation_to_head_code": "10",
+                "relation_to_head_code": "11",
             },
-            "origin": {"division_code": "330482", "address": "乍浦镇演示路1号", "station_code": "330482910000"},
-            "destination": {"division_code": "310116", "address": "吕巷镇演示路2号", "household_no": "000000001"},
-            "sponsor": {"name": "李演示", "citizen_id_no": "310116198801010010"},
+            "origin": {"division_code": "330482", "address": "演示路196号907室", "station_code": "330482910000"},
+            "destination": {"division_code": "310116", "address": "演示路911号1607室", "household_no": "001000039"},
+            "sponsor": {"name": "袁莹", "citizen_id_no": "31011519840605982X"},
             "notice_signed": True,
         },
     }
