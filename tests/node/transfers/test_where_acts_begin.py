@@ -103,3 +103,19 @@ async def test_a_talent_is_approved_under_review_only(shanghai: Bureau) -> None:
         await shanghai.done("D31001", case, step)
     assert (await shanghai.act("D31004", case, "approve-talent", body)).status_code == 200
     assert (await shanghai.act("D31004", case, "approve-talent", body)).status_code == 409
+
+
+@pytest.mark.parametrize("place", ["D:UNDER_REVIEW", "D:APPROVED", "D:CERTIFIED", "O:RECEIVED"])
+async def test_acts_of_high_risk_need_a_trust_list_that_is_renewed(shanghai: Bureau, zhejiang: Bureau, place: str) -> None:
+    side, _, state = place.partition(":")
+    bureau, make = (shanghai, at_destination) if side == "D" else (zhejiang, at_origin)
+    case = await make(bureau, state)
+    listed = bureau.wiring.node.trust.current
+    ended = listed.model_copy(update={"next_update": listed.issued - listed.grace - 1})
+    bureau.wiring.node.trust._current = ended  # type: ignore[attr-defined]
+    tried = {"D:UNDER_REVIEW": "approve", "D:APPROVED": "void", "D:CERTIFIED": "settle", "O:RECEIVED": "seal"}[place]
+    act = next(one for one in ACTS if one.path == tried)
+    before = await bureau.fingerprint()
+    answer = await bureau.act(OFFICERS[side][act.role], case, act.path, act.body)
+    assert (answer.status_code, answer.json()["code"]) == (503, "trust_list_ended")
+    assert await bureau.fingerprint() == before

@@ -16,6 +16,7 @@ from shared.database import Session
 from shared.identifiers.bureau import province_of_bureau
 from shared.identifiers.texts import N_
 from shared.identifiers.unit_code import division_of_unit
+from shared.web import Unavailable
 
 
 async def load_for(session: Session, officer: Officer, action: str, case_id: UUID) -> Case:
@@ -23,6 +24,12 @@ async def load_for(session: Session, officer: Officer, action: str, case_id: UUI
     case = await load_for_officer(session, case_id)
     require(session, officer, action, case)
     return case
+
+
+def require_trust_list(session: Session) -> None:
+    """New acts of high risk need a list that somebody still renews (trust.md 4). Raises Unavailable."""
+    if session.node.trust.current.freshness(int(session.node.machine_now().timestamp())) == "past_grace":
+        raise Unavailable(N_("the trust list has ended and was not renewed: tell the operators"), code="trust_list_ended")
 
 
 def require(session: Session, officer: Officer, action: str, case: Case) -> Grant:

@@ -14,7 +14,16 @@ from services.bureau.rulebook import RuleBook
 from services.bureau.stations import acts as stations
 from services.bureau.stations.acts import UnknownStation
 from services.bureau.transfers.acts.cases import NUMBER_TAKEN, OPEN_CASES_OF, keep_receipt, load_for_officer, next_number
-from services.bureau.transfers.acts.common import act_on, add_note, application_of, issuer_of, load_for, require, short_name
+from services.bureau.transfers.acts.common import (
+    act_on,
+    add_note,
+    application_of,
+    issuer_of,
+    load_for,
+    require,
+    require_trust_list,
+    short_name,
+)
 from services.bureau.transfers.acts.moving import conclude
 from services.bureau.transfers.rules.application import (
     SELF,
@@ -257,6 +266,7 @@ async def approve(session: Session, officer: Officer, case_id: UUID, hrss_approv
             message = N_("a talent transfer needs the approval number of the human resources and social security department")
             raise ApplicationRefused(fault("hrss_approval_no", "missing", "人才引进政策", message))
         application = application.model_copy(update={"hrss_approval_no": hrss_approval_no})
+    require_trust_list(session)
     number = await next_number(session)
     issuer = await issuer_of(session, officer)
     short = short_name(session.node.bureau)
@@ -283,6 +293,7 @@ async def refuse(session: Session, officer: Officer, case_id: UUID, reason: str)
 async def void(session: Session, officer: Officer, case_id: UUID, reason: VoidReason, text: str) -> Case:
     """作废: before anybody has signed. Expired, withdrawn or issued wrongly; told to the origin."""
     case = await load_for(session, officer, "transfers.void", case_id)
+    require_trust_list(session)
     if reason not in VOID_BY_OFFICER:
         message = N_("an officer voids as one of {allowed}")
         allowed = ", ".join(sorted(VOID_BY_OFFICER))

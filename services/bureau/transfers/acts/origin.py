@@ -15,7 +15,7 @@ from services.bureau.population.tables import HEAD_RELATION
 from services.bureau.stations import acts as stations
 from services.bureau.stations.acts import UnknownStation
 from services.bureau.transfers.acts.cases import keep_receipt, load_for_officer, next_number
-from services.bureau.transfers.acts.common import act_on, add_note, issuer_of, load_for, require, short_name
+from services.bureau.transfers.acts.common import act_on, add_note, issuer_of, load_for, require, require_trust_list, short_name
 from services.bureau.transfers.acts.moving import conclude, renew_settlement_due, say
 from services.bureau.transfers.rules.case import Case
 from services.bureau.transfers.rules.documents import Numbers, make_certificate, reissued
@@ -123,6 +123,7 @@ async def seal(session: Session, officer: Officer, case_id: UUID, form: SealForm
     Raises SealRefused with every finding, ApplicationRefused (not confirmed, new head missing), NotInThisState."""
     case = await load_for(session, officer, "transfers.seal", case_id)
     _require_all(case, On.CERTIFY, State.RECEIVED)
+    require_trust_list(session)
     if not form.applicant_confirms:
         message = N_("contact the applicant first; who denies the application is returned with R06")
         raise ApplicationRefused(fault("applicant_confirms", "not_confirmed", PROTOCOL, message))

@@ -9,7 +9,7 @@ from services.bureau.access.callers import Officer
 from services.bureau.population import acts as population
 from services.bureau.population.acts import NewHousehold
 from services.bureau.population.tables import HEAD_RELATION
-from services.bureau.transfers.acts.common import add_note, load_for
+from services.bureau.transfers.acts.common import add_note, load_for, require_trust_list
 from services.bureau.transfers.acts.moving import conclude, happen
 from services.bureau.transfers.rules.case import Case
 from services.bureau.transfers.rules.errors import (
@@ -55,6 +55,7 @@ async def settle(session: Session, officer: Officer, case_id: UUID, form: Settle
     certified = {member.place for member in case.in_state(State.CERTIFIED)}
     if not certified:
         raise NotInThisState(ACTS[On.SIGN], case)
+    require_trust_list(session)
     named = [*form.signed, *form.not_signing]
     if sorted(named) != sorted(certified):
         message = N_("each of the members {places} must be named once, as signed or as not signing")
