@@ -123,19 +123,8 @@ class Worker:
             pause = min(pause * 2, BUS_LONGEST_PAUSE_SECONDS if name in BUS_LOOPS else LONGEST_PAUSE_SECONDS)
 
     async def _prepare(self) -> None:
-        """Once, when the database is there: own stations and posts, the peers' incarnations."""
-        wiring = self._wiring
-        folder = wiring.settings.profile_folder
-        stations_csv, posts_csv = (folder / "stations.csv").read_text(), (folder / "posts.csv").read_text()
-
-        async def unit(session: Session) -> None:
-            await stations.load_own(session, stations_csv=stations_csv, posts_csv=posts_csv)
-            await stations.publish_directory(session)
-
-        await wiring.bus_database.run(keep_list, name="node.trust_list")
-        await wiring.bus_database.run(unit, name="node.prepare")
-        await wiring.receiver.load()
-        wiring.health.progressed("prepare", within=None)
+        await prepare(self._wiring)
+        self._wiring.health.progressed("prepare", within=None)
         self._prepared.set()
 
     async def _relay(self) -> None:
@@ -227,6 +216,20 @@ class Worker:
             await self._wiring.bus_database.run(forget_answers, name="sweep.answers")
             self._wiring.health.progressed("sweeper", within=2 * SWEEP_SECONDS)
             await asyncio.sleep(SWEEP_SECONDS)
+
+
+async def prepare(wiring: Wiring) -> None:
+    """Once, when the database is there: the list in force, own stations and posts, the peers' incarnations."""
+    folder = wiring.settings.profile_folder
+    stations_csv, posts_csv = (folder / "stations.csv").read_text(), (folder / "posts.csv").read_text()
+
+    async def unit(session: Session) -> None:
+        await stations.load_own(session, stations_csv=stations_csv, posts_csv=posts_csv)
+        await stations.publish_directory(session)
+
+    await wiring.bus_database.run(keep_list, name="node.trust_list")
+    await wiring.bus_database.run(unit, name="node.prepare")
+    await wiring.receiver.load()
 
 
 async def fetch_list(client: httpx.AsyncClient, version: int) -> bytes | None:

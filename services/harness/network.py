@@ -14,11 +14,10 @@ import httpx2 as httpx
 
 from services.bureau.app import build_peer_door, build_web
 from services.bureau.settings import Settings
-from services.bureau.stations import acts as stations
 from services.bureau.wiring import Overrides, Wiring, wire
-from services.bureau.worker import first_offsets, next_offsets
+from services.bureau.worker import first_offsets, next_offsets, prepare
 from services.harness.stack import Databases, node_role, owner_role
-from shared.database import Database, Session
+from shared.database import Database
 from shared.envelope.ceremony import BureauEntry, make_federation
 from shared.messaging import ask_due_now
 from shared.messaging.bus import Consumer
@@ -95,7 +94,7 @@ class Network:
         for bureau in self._names:
             self.nodes[bureau] = await self.build(bureau, database_class)
         for node in self.nodes.values():
-            await self._prepare(node)
+            await prepare(node.wiring)
         await self.settle()
 
     async def build(self, bureau: str, database_class: type[Database] = Database) -> Node:
@@ -130,18 +129,6 @@ class Network:
         if bureau in self.unreachable:
             raise httpx.ConnectError("the test has cut this line", request=request)
         return await self._doors[bureau].handle_async_request(request)
-
-    async def _prepare(self, node: Node) -> None:
-        wiring = node.wiring
-        folder = wiring.settings.profile_folder
-        stations_csv, posts_csv = (folder / "stations.csv").read_text(), (folder / "posts.csv").read_text()
-
-        async def unit(session: Session) -> None:
-            await stations.load_own(session, stations_csv=stations_csv, posts_csv=posts_csv)
-            await stations.publish_directory(session)
-
-        await wiring.bus_database.run(unit, name="node.prepare")
-        await wiring.receiver.load()
 
     async def settle(self) -> int:
         """Move messages until nothing moves; gives how many were delivered. Raises DoesNotSettle."""
