@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, get_args
@@ -13,6 +14,7 @@ from services.bureau.stations.rules import ListRefused
 from services.bureau.wiring import SettingsError
 from services.cli import keys, node, register, stories, token
 from services.cli.common import EXITS, FAILED, WRONG_USE
+from services.harness.interrupts import SIGNALS, Interrupts
 from services.harness.stack import StackError
 from services.harness.stories.script import ScriptRefused
 from services.harness.stories.telling import Teller
@@ -32,7 +34,15 @@ SENTENCES: Final = (SettingsError, PortTaken, EnvelopeError, ListRefused, Databa
 def main() -> None:
     """Run the command of this process's arguments; ends the process."""
     arguments, language = split_language(sys.argv[1:], os.environ)
-    sys.exit(run(arguments, language))
+    with Interrupts() as interrupts:
+        try:
+            code = run(arguments, language)
+            interrupts.hold()
+        except KeyboardInterrupt:  # one more, while the command's end was told
+            code = FAILED
+    for number in SIGNALS:  # nothing is left to interrupt but Python's own end
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str], language: Language | None) -> int:

@@ -1,7 +1,9 @@
 """Ctrl-C, SIGTERM and a closed terminal end a run in order: the first one interrupts, none breaks off the stopping."""
 
 import signal
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -17,8 +19,7 @@ class Interrupts:
         self._held = False
 
     def __enter__(self) -> "Interrupts":
-        heard = [number for number in SIGNALS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]  # nohup
-        self._before = {number: signal.signal(number, self._interrupt) for number in heard}
+        self._before = {number: signal.signal(number, self._interrupt) for number in _heard()}
         return self
 
     def hold(self) -> None:
@@ -33,3 +34,25 @@ class Interrupts:
         if not self._held:
             self._held = True
             raise KeyboardInterrupt
+
+
+@contextmanager
+def finished_first() -> Iterator[None]:
+    """What begins in here is finished before a signal interrupts: a child that was started is always known to who stops it."""
+    if threading.current_thread() is not threading.main_thread():  # signals interrupt the main thread only
+        yield
+        return
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda sent, frame: came.append(sent)) for number in _heard()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for sent in came:
+        signal.raise_signal(sent)
+
+
+def _heard() -> list[signal.Signals]:
+    """All of SIGNALS, but under nohup a closed terminal ends nothing."""
+    return [number for number in SIGNALS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import httpx2 as httpx
 
+from services.harness.interrupts import finished_first
 from services.harness.network import BUREAUS
 from services.harness.run_folder import PORTS
 from services.harness.stack import StackError
@@ -67,7 +68,7 @@ class NodeProcess:
         return pid_file(self.log.parent, self.bureau)
 
     def start(self) -> None:
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as log, finished_first():
             self.process = subprocess.Popen(
                 [*self.command, self.bureau],
                 env=dict(self.environment),
@@ -76,7 +77,7 @@ class NodeProcess:
                 stderr=log,
                 start_new_session=True,
             )
-        self.pid_file.write_text(str(self.process.pid))
+            self.pid_file.write_text(str(self.process.pid))
 
     @property
     def ended(self) -> int | None:

@@ -4,11 +4,13 @@ import fcntl
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from services.harness.interrupts import finished_first
 from services.harness.stack.errors import StackError
 from shared.identifiers.texts import N_
 
@@ -25,6 +27,8 @@ class ServerProcess:
         self.log = log
         self._pid_file = pid_file
         self._child: subprocess.Popen[bytes] | None = None
+        self._launching = threading.Lock()
+        self._given_up = False
 
     @property
     def pid(self) -> int:
@@ -36,13 +40,43 @@ class ServerProcess:
         return self._child is not None and self._child.poll() is None
 
     def launch(self, command: Sequence[str]) -> None:
-        with self.log.open("ab") as output:
+        """Start it. StackError after `give_up`."""
+        with self.log.open("ab") as output, finished_first(), self._launching:
+            self._require_wanted()
             # A session of its own: Ctrl-C reaches the harness, which stops its servers after the nodes.
             self._child = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
-        if self._pid_file is not None:
-            self._pid_file.write_text(str(self._child.pid))
+            if self._pid_file is not None:
+                self._pid_file.write_text(str(self._child.pid))
+
+    def give_up(self, sent: signal.Signals) -> None:
+        """For another thread than the one that starts it: ask what runs to end, and launch nothing any more.
+
+        The starting thread then gets a StackError, and stops what there is."""
+        with self._launching:
+            self._given_up = True
+            child = self._child
+            if child is not None and child.poll() is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(child.pid, sent)  # with its helpers: it leads a session of its own
+
+    def _require_wanted(self) -> None:
+        if self._given_up:
+            raise StackError(N_("{server} was not to start any more"), server=self.name)
+
+    def wait_done(self, *, timeout_s: float) -> None:
+        """Return when a tool has done its work. StackError with the end of its log when it failed, or the time is up."""
+        if self._child is None:
+            raise AssertionError("launch comes first")
+        try:
+            code = self._child.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill9()
+            code = -signal.SIGKILL
+        self._require_wanted()
+        if code != 0:
+            raise StackError(N_("{program} failed: {output}"), program=self.name, output=self.tail())
 
     def wait_ready(self, is_ready: Callable[[], bool], *, timeout_s: float) -> None:
         """Return when `is_ready`. StackError with the end of the log when the child has died or the time is up."""

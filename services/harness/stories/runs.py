@@ -14,10 +14,10 @@ from shared.identifiers.texts import N_
 
 def run_story(script: Script, teller: StoryTeller, *, stack: Stack, existing: Existing) -> Performance:
     """Start four bureaus, play, stop everything. Raises StackError, KeyboardInterrupt; nothing is left running."""
-    clear_abandoned(existing)
-    run = RunFolder.temporary()
-    federation = Federation(run.path, stack=stack, existing=existing)
     with Interrupts() as interrupts:
+        clear_abandoned(existing)
+        run = RunFolder.temporary()
+        federation = Federation(run.path, stack=stack, existing=existing)
         keep_logs = True
         try:
             federation.set_business_clock(script.parts[0].step.at)
