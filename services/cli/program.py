@@ -29,6 +29,8 @@ LANGUAGE_VARIABLES: Final = ("LC_ALL", "LC_MESSAGES", "LANG")  # POSIX: the firs
 ABOUT: Final = N_("Quanyu: the federation of four police bureaus. Shows in Chinese, or in English (--lang en, or LANG=en_…).")
 SENTENCES: Final = (SettingsError, PortTaken, EnvelopeError, ListRefused, DatabaseDown, OutcomeUnknown)
 """Errors whose own text is the sentence for people."""
+UNUSABLE: Final = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError)
+"""What a path that was given wrongly leads to, before anything has happened; a full disk, for example, is not among them."""
 
 
 def main() -> None:
@@ -69,8 +71,14 @@ def run(arguments: Sequence[str], language: Language | None) -> int:
         teller.write(str(error))
     except KeyboardInterrupt:
         teller.say(N_("interrupted"))
+    except UNUSABLE as error:
+        teller.say(N_("{path} cannot be used: {reason}"), path=str(error.filename), reason=str(error.strerror))
+        return WRONG_USE
     except BrokenPipeError:  # whoever read has gone; what is still unwritten must not be tried again at the end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        what = str(error.filename or "quanyu")
+        teller.say(N_("{path}: the system refuses: {reason}"), path=what, reason=error.strerror or str(error))
     return FAILED
 
 

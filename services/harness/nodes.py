@@ -106,7 +106,7 @@ class NodeProcess:
 
     def kill_leftover(self) -> None:
         """Kill the node that an earlier harness, itself killed, has left, or that somebody has started again by hand."""
-        ServerProcess(self.bureau, log=self.log, pid_file=self.pid_file).kill_leftover(NODE_PROGRAM)
+        _noted(self.log.parent, self.bureau).kill_leftover(NODE_PROGRAM)
 
     def wait_ready(self) -> None:
         """Until the node has prepared itself and its loops run. Raises StackError with the end of its log."""
@@ -151,7 +151,7 @@ def profile_ports(progress: Progress) -> dict[str, Ports]:
     for block in range(PORT_BLOCKS):
         shift = block * PORT_STEP
         chosen = {bureau: Ports(FIRST_WEB_PORT + shift + i, FIRST_PEER_PORT + shift + i) for i, bureau in enumerate(BUREAUS)}
-        taken = next((port for ports in chosen.values() for port in (ports.web, ports.peer) if not _is_free(port)), 0)
+        taken = next((port for ports in chosen.values() for port in (ports.web, ports.peer) if not is_free(port)), 0)
         if not taken:
             if first_taken:
                 message = N_(
@@ -163,7 +163,7 @@ def profile_ports(progress: Progress) -> dict[str, Ports]:
     raise StackError(N_("no eight free ports for four bureaus; port {port} is taken"), port=first_taken)
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
     with socket.socket() as candidate:
         candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what was just closed is free, as for the node
         try:
@@ -176,6 +176,15 @@ def _is_free(port: int) -> bool:
 def pid_file(folder: Path, bureau: str) -> Path:
     """Where a run folder notes the process of a node."""
     return folder / f"{bureau}.pid"
+
+
+def running_pid(folder: Path, bureau: str) -> int:
+    """The node of this run folder that runs, whoever started it; 0 when there is none."""
+    return _noted(folder, bureau).leftover(f"{NODE_PROGRAM} node {bureau}")
+
+
+def _noted(folder: Path, bureau: str) -> ServerProcess:
+    return ServerProcess(bureau, log=folder / f"{bureau}.log", pid_file=pid_file(folder, bureau))
 
 
 def tail_of(log: Path) -> str:

@@ -115,14 +115,18 @@ class ServerProcess:
 
     def kill_leftover(self, mark: str) -> None:
         """Kill the child of an earlier harness that died: the process in the pid file, if `mark` stands in its command line."""
-        if self._pid_file is None or self.running or not self._pid_file.exists():
-            return
-        pid = int(self._pid_file.read_text() or 0)
         ends_at = time.monotonic() + KILL_WAIT_S
-        while mark in _command_line(pid) and time.monotonic() < ends_at:
+        while (pid := self.leftover(mark)) and time.monotonic() < ends_at:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             time.sleep(POLL_INTERVAL_S)
+
+    def leftover(self, mark: str) -> int:
+        """The process in the pid file, if it runs, is neither our child nor we, and has `mark` in its command line; else 0."""
+        if self._pid_file is None or self.running or not self._pid_file.exists():
+            return 0
+        pid = int(self._pid_file.read_text() or 0)
+        return pid if pid != os.getpid() and mark in _command_line(pid) else 0
 
     def freeze(self) -> None:
         """SIGSTOP: a host that is there and does not answer."""
@@ -146,7 +150,7 @@ def _command_line(pid: int) -> str:
     """What the process was started with; "" when it is gone, or dead and not yet collected by its parent."""
     if Path("/proc/self/cmdline").exists():
         with suppress(OSError):
-            return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+            return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ")
         return ""
     shown = subprocess.run(
         ["ps", "-o", "command=", "-p", str(pid)], check=False, capture_output=True, text=True, timeout=KILL_WAIT_S
