@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from services.bureau.population.acts import ImportReport
-from services.bureau.population.rules.importing import LineFault
+from services.bureau.population.rules.importing import Faults, LineFault
 from services.bureau.wiring import BUSINESS_CLOCK_FILE
 from services.cli.common import DEMO_FOLDER, WRONG_USE, Bureau, RunFolderOption, language_of, postgres_address
 from services.harness.population import write_csv
@@ -28,7 +28,7 @@ RESIDENTS_MAX: Final = 1_000_000
 HELP = N_("A bureau's register: import a file, or fill it with synthetic residents.")
 IMPORT_HELP = N_(
     "Import a CSV file (UTF-8) of residents, one line each, columns named as the register's fields: as a whole or not at all. The"
-    " file is checked first, and every fault is reported with line, field, rule and source; no running node is needed."
+    " file is checked first, and its faults are reported with line, field, rule and source; no running node is needed."
 )
 IMPORT_EXAMPLE = N_(
     "Example: quanyu register import shanghai residents.csv; outside of the demo with --database-url and --keys-folder"
@@ -112,8 +112,7 @@ def generate_(
 
 
 def _tell_imported(report: ImportReport, bureau: str, teller: Teller) -> None:
-    for one in report.warnings:
-        teller.write(_line(one, teller))
+    _tell_each(report.warnings, teller)
     if report.faults:
         _tell_faults(report.faults, teller)
         raise typer.Exit(WRONG_USE)
@@ -121,11 +120,20 @@ def _tell_imported(report: ImportReport, bureau: str, teller: Teller) -> None:
     teller.say(message, rows=report.rows, households=report.households, bureau=bureau)
 
 
-def _tell_faults(faults: list[LineFault], teller: Teller) -> None:
+def _tell_faults(faults: Faults, teller: Teller) -> None:
+    _tell_each(faults, teller)
+    lines = len({one.line for one in faults})
+    if faults.others:
+        teller.say(N_("faults: {count}; nothing was imported"), count=len(faults))
+    else:
+        teller.say(N_("faults: {count}, on lines: {lines}; nothing was imported"), count=len(faults), lines=lines)
+
+
+def _tell_each(faults: Faults, teller: Teller) -> None:
     for one in faults:
         teller.write(_line(one, teller))
-    lines = len({one.line for one in faults})
-    teller.say(N_("faults: {count}, on lines: {lines}; nothing was imported"), count=len(faults), lines=lines)
+    for rule, count in faults.others.most_common():
+        teller.say(N_("and {count} more of the rule {rule}"), count=count, rule=rule)
 
 
 def _line(one: LineFault, teller: Teller) -> str:
