@@ -21,7 +21,7 @@ from shared.database import DatabaseDown, OutcomeUnknown, Session
 from shared.envelope import TrustListRefused
 from shared.messaging import ask_due_now, doorbell
 from shared.messaging.bus import Delivered
-from shared.messaging.dead_letters import retry_due, retry_waiting
+from shared.messaging.dead_letters import retry_due, retry_waiting, try_waiting_soon
 from shared.messaging.tables import trust_list
 
 FETCH_SECONDS = 0.5
@@ -32,17 +32,21 @@ DATABASE_PAUSE_SECONDS = 0.3  # short: the consumer must go on fetching or lose 
 FOLDER_LOOK_SECONDS = 5.0  # what `quanyu keys` put beside us
 TRUST_LOOK_SECONDS = 3600.0  # what the peers have
 TRUST_AGAIN_SECONDS = 60.0  # an unknown key makes us ask the peers at most so often
-WAITING_LETTERS_SECONDS = 60.0
 SWEEP_SECONDS = 3600.0
 STOP_SECONDS = 20.0
 SENT_KEPT = timedelta(days=14)
 RECEIPTS_KEPT = timedelta(days=45)  # longer than topic retention, offset retention and the longest replay together
 QUESTION_RECEIPTS_KEPT = timedelta(minutes=10)
-SWEPT_ROWS = 1_000
+LETTERS_KEPT = timedelta(days=45)  # after somebody has decided them
+SWEPT_ROWS = 1_000  # in one transaction
+SWEEP_PASSES = 1_000  # in a row; what is left after a million rows is left to the next hour
 TRUST_LIST_PATH = "/.well-known/quanyu/trust-list"
 
 SWEEP_SENT = text(
     "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE sent_at < :before ORDER BY seq LIMIT :most)"
+).bindparams(bindparam("most", SWEPT_ROWS))
+SWEEP_LETTERS = text(
+    "DELETE FROM dead_letter WHERE id IN (SELECT id FROM dead_letter WHERE resolved_at < :before ORDER BY id LIMIT :most)"
 ).bindparams(bindparam("most", SWEPT_ROWS))
 SWEEP_RECEIPTS = text(
     "DELETE FROM receipt WHERE (sender, event_id) IN (SELECT sender, event_id FROM receipt WHERE outcome = 'applied'"
@@ -160,14 +164,11 @@ class Worker:
 
     async def _time(self) -> None:
         """Everything that comes due: receipts to try again, answers to ask for again, letters that time may heal."""
-        wiring, loop = self._wiring, asyncio.get_running_loop()
-        letters_at = loop.time()
+        wiring = self._wiring
         while True:
             await retry_due(wiring.bus_database, wiring.receiver)
             await ask_due_now(wiring.bus_database, wiring.asks)
-            if loop.time() >= letters_at:
-                await retry_waiting(wiring.bus_database, wiring.receiver)
-                letters_at = loop.time() + WAITING_LETTERS_SECONDS
+            await retry_waiting(wiring.bus_database, wiring.receiver)
             wiring.health.progressed("timers")
             await asyncio.sleep(TIMER_SECONDS)
 
@@ -201,7 +202,6 @@ class Worker:
         wiring = self._wiring
         await wiring.bus_database.run(keep_list, name="node.trust_list")
         await wiring.peers.renew()
-        await retry_waiting(wiring.bus_database, wiring.receiver)
         await wiring.bus_database.run(stations.publish_directory, name="node.publish_directory")
 
     async def _look_at(self, web: str) -> None:
@@ -220,7 +220,7 @@ class Worker:
     async def _sweep(self) -> None:
         """Delete what nobody can need any more, in small pieces."""
         while True:
-            for _ in range(SWEPT_ROWS):
+            for _ in range(SWEEP_PASSES):
                 if not await self._wiring.bus_database.run(sweep_once, name="sweep"):
                     break
             await self._wiring.bus_database.run(forget_answers, name="sweep.answers")
@@ -229,7 +229,9 @@ class Worker:
 
 
 async def keep_list(session: Session) -> None:
-    """Write down which trust list is in force. Raises TrustListRefused when a higher one was: the folder was rolled back."""
+    """Write down which trust list is in force; letters that waited for a key are due.
+
+    Raises TrustListRefused when a higher one was: the folder was rolled back."""
     current = session.node.trust.current
     highest = (await session.execute(HIGHEST_LIST)).scalar_one_or_none()
     if highest is not None and highest > current.version:
@@ -238,6 +240,7 @@ async def keep_list(session: Session) -> None:
     if (await session.execute(KEEP_LIST, row)).first() is not None:
         entry = AuditEntry(action="trust.list_accepted", object_kind="trust_list", object_id=str(current.version))
         await write_audit(session, entry)
+        await try_waiting_soon(session)  # the timers take them up, page by page
 
 
 async def sweep_once(session: Session) -> int:
@@ -246,7 +249,8 @@ async def sweep_once(session: Session) -> int:
     sent = await session.execute(SWEEP_SENT, {"before": now - SENT_KEPT})
     values = {"before": now - RECEIPTS_KEPT, "questions_before": now - QUESTION_RECEIPTS_KEPT}
     receipts = await session.execute(SWEEP_RECEIPTS, values)
-    return int(sent.rowcount) + int(receipts.rowcount)  # type: ignore[attr-defined]  # a CursorResult: both are DELETEs
+    letters = await session.execute(SWEEP_LETTERS, {"before": now - LETTERS_KEPT})
+    return sum(swept.rowcount for swept in (sent, receipts, letters))  # type: ignore[attr-defined]  # CursorResults: these are DELETEs
 
 
 def first_offsets(delivered: list[Delivered]) -> dict[tuple[str, int], int]:

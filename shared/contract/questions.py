@@ -213,26 +213,28 @@ class ResidentExcerpt(Wire):
 
 
 class ResidentForTransferAnswer(Answer):
-    """Whether the person is registered here, and if so the excerpt."""
+    """Whether the person is registered here, and if so the excerpt; `name_differs`: under another name, so nothing is shown."""
 
     found: bool
+    name_differs: bool = False
     resident: ResidentExcerpt | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.found != (self.resident is not None):
+        if (self.found and not self.name_differs) != (self.resident is not None):
             raise contract_error("found_with_resident", N_("a resident who is found is shown, and only then"))
         return self
 
 
 class ResidentForTransfer(Question):
-    """The person and household as registered, for an application accepted elsewhere."""
+    """The person and household as registered, for an application elsewhere; told only to who knows name and number."""
 
     capability: ClassVar[str] = "population"
     path: ClassVar[str] = "/peer/v1/population/resident-for-transfer"
     answer: ClassVar[type[Answer]] = ResidentForTransferAnswer
 
     citizen_id_no: CitizenIdNumber
+    name: Name
 
 
 class PlaceState(Wire):

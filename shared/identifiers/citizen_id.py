@@ -22,6 +22,9 @@ Sex = Literal["1", "2"]
 """GB/T 2261.1: 1 male, 2 female (the number knows no other)."""
 
 
+EARLIEST_BIRTH = date(1900, 1, 1)  # numbers were first given in 1984; nobody older is alive
+
+
 @dataclass(frozen=True, slots=True)
 class CitizenIdNo:
     text: str
@@ -71,7 +74,10 @@ def parse_citizen_id_no(text: str, *, today: date | None = None) -> CitizenIdNo:
 
 def _birth_date(digits: str) -> date:
     try:
-        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+        born_on = date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+        if born_on < EARLIEST_BIRTH:
+            raise ValueError("nobody was born so long ago")
+        return born_on
     except ValueError:
         raise refuse(
             "birth_date", source=SOURCE, message=N_("the birth date in the number, {digits}, does not exist"), digits=digits

@@ -48,7 +48,7 @@ _SCHEMA_TEXTS: Mapping[str, str] = {
     "too_short": N_("needs at least {min_length} entries"),
     "too_long": N_("has more than {max_length} entries"),
     "extra_forbidden": N_("this field is not known"),
-    "json_invalid": N_("is not JSON: {error}"),
+    "json_invalid": N_("is not JSON"),
     "model_type": N_("must be an object"),
     "model_attributes_type": N_("must be an object"),
     "dict_type": N_("must be an object"),
@@ -115,6 +115,8 @@ def fault_of(details: Mapping[str, Any], *, skip: int = 0) -> Fault:
     context: Mapping[str, Any] = details.get("ctx", {})
     rule = str(details["type"])
     values = {name: value if isinstance(value, int) else str(value) for name, value in context.items() if name not in _NOT_VALUES}
+    if "expected" in values:  # pydantic's list of what is possible: "'A', 'B' or 'C'"
+        values["expected"] = str(values["expected"]).replace("' or '", "', '").replace("'", "")
     message = context.get("msgid") or _SCHEMA_TEXTS.get(rule)
     if message is None:  # a kind of error that pydantic adds later: its own English text, braces made harmless
         message = str(details["msg"]).replace("{", "{{").replace("}", "}}")

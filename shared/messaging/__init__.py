@@ -1,7 +1,8 @@
 """The post office: how a fact leaves one bureau and takes effect in another, exactly once in effect.
 
 A message's way, file by file: `record` -> `relay` -> `bus` (`kafka`, `local`) -> `receive`; beside it `owed` (answers still
-owed) and `dead_letters`.
+owed) and
+`dead_letters` (kept by `burial`).
 """
 
 from shared.messaging.owed import Ask, Owed, ask_due_now, set_due, set_owed

@@ -15,34 +15,25 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Row
 
-from shared.audit import AuditEntry, write_audit
 from shared.contract.messages import Message
 from shared.contract.registry import ContentError, UnknownMessage, decode
 from shared.database import NODE_ITSELF, Actor, Database, DatabaseDown, OutcomeUnknown, Session, is_infrastructure
 from shared.envelope import NotYet, Opened, Place, Proof, Refused, open_envelope
 from shared.messaging import owed
+from shared.messaging.burial import Burial, offset_of, offset_of_receipt, short
 from shared.messaging.bus import Delivered, Record
-from shared.messaging.statements import (
-    BURY_RECEIPT,
-    INSERT_DEAD_LETTER,
-    INSERT_RECEIPT,
-    KEEP_OFFSET,
-    KNOWN_HASH,
-    PEER_HEARD,
-    PEERS,
-    POSTPONE,
-)
-from shared.telemetry import masked, trace_from
+from shared.messaging.statements import BURY_RECEIPT, INSERT_RECEIPT, KEEP_OFFSET, KNOWN_HASH, PEER_HEARD, PEERS, POSTPONE
+from shared.telemetry import trace_from
 
 CHUNK_MESSAGES = 20  # 1,233 instead of 461 messages a second under backlog (messaging.md 14)
 RETRY_AFTER = (1, 5, 30, 300, 3600)  # seconds; the last one repeats
 ATTEMPTS_BEFORE_DEAD = 8  # about two hours of a handler that raises; then a person looks
 SILENCE_SECONDS = 60  # a peer not heard for longer is asked at once when it is back
 HEARD_EVERY_SECONDS = 1  # the peer's row is touched at most so often
-MAX_ERROR_CHARACTERS = 500
-MAX_CLAIMED_CHARACTERS = 60
 IN_THREAD_BYTES = 64 * 1024  # larger envelopes are opened beside the loop: 8 ms for a full one
-NO_PARTITION = -1  # for what did not come from the bus, or is buried from a receipt
+OTHER_CONTENT = "same sender and event id, other content"
+ANSWER_PARTITION = -1  # of what came inside an answer instead of from the bus
+RECEIPT_PARTITION = -2  # of a letter that is buried from its receipt
 
 logger = structlog.get_logger(__name__)
 
@@ -81,11 +72,13 @@ class Receiver:
     def __init__(
         self, database: Database, handlers: Mapping[type[Message], Handler], counted: Callable[[str], None] = lambda outcome: None
     ) -> None:
-        """`counted` is told the outcome of each record after its commit: applied, duplicate, not_yet, dead or refused."""
+        """`counted` is told the outcome of each record after its commit: applied, duplicate, not_yet, dead, refused, or
+        not_kept (it would be a dead letter, of which its topic has too many)."""
         self._database = database
         self._handlers = handlers
         self._counted = counted
         self.seen: dict[str, int] = {}  # highest incarnation by bureau; shared with the peer door
+        self._burial = Burial()
         self._heard: dict[str, datetime] = {}
         self.unknown_key = asyncio.Event()  # set when a peer used a key that our trust list lacks
 
@@ -112,7 +105,7 @@ class Receiver:
 
     async def receive_envelope(self, envelope: bytes, *, topic: str) -> None:
         """Take a message that came inside an answer, exactly as if the bus had brought it."""
-        await self.receive([Delivered(Record(topic, "", {}, envelope), NO_PARTITION, 0)])
+        await self.receive([Delivered(Record(topic, "", {}, envelope), ANSWER_PARTITION, offset_of(envelope))])
 
     async def _open(self, delivered: Delivered) -> _Arrival:
         now = self._database.node.machine_now()
@@ -148,7 +141,7 @@ class Receiver:
             outcomes = [await self._take_one(session, arrival, each_apart=each_apart) for arrival in chunk]
             last = {(a.delivered.record.topic, a.delivered.partition): a.delivered.offset for a in chunk}
             for (topic, partition), offset in last.items():
-                if partition != NO_PARTITION:
+                if partition != ANSWER_PARTITION:
                     await session.execute(KEEP_OFFSET, {"topic": topic, "partition": partition, "next_offset": offset + 1})
             return outcomes
 
@@ -162,10 +155,12 @@ class Receiver:
         except (DatabaseDown, OutcomeUnknown):
             raise
         except Exception as error:
-            reason = _short(error)
+            reason = short(error)
             logger.exception("poison", topic=arrival.delivered.record.topic)
             await self._database.run(
-                lambda session: bury(session, arrival.delivered, reason="poison", error=reason, first_seen=arrival.received_at),
+                lambda session: self._burial.bury(
+                    session, arrival.delivered, reason="poison", error=reason, first_seen=arrival.received_at
+                ),
                 name="receive poison",
             )
 
@@ -186,11 +181,16 @@ class Receiver:
             case NotYet() as not_yet:  # no receipt: an unverified sender could use up another's event ids
                 if not_yet.reason == "unknown_key":
                     self.unknown_key.set()
-                await bury(session, arrival.delivered, reason=not_yet.reason, error=str(not_yet), first_seen=arrival.received_at)
-                return "not_yet"
+                kept = await self._burial.bury(
+                    session, arrival.delivered, reason=not_yet.reason, error=str(not_yet), first_seen=arrival.received_at,
+                    waits=True,
+                )  # fmt: skip
+                return "not_yet" if kept else "not_kept"
             case Refused() as refused:
-                await bury(session, arrival.delivered, reason=refused.code, error=str(refused), first_seen=arrival.received_at)
-                return "refused"
+                kept = await self._burial.bury(
+                    session, arrival.delivered, reason=refused.code, error=str(refused), first_seen=arrival.received_at
+                )
+                return "refused" if kept else "not_kept"
 
     async def _take_opened(self, session: Session, arrival: _Arrival, opened: Opened, *, each_apart: bool) -> str:
         record = arrival.delivered.record
@@ -208,11 +208,11 @@ class Receiver:
         if (await session.execute(INSERT_RECEIPT, row)).first() is None:
             known = (await session.execute(KNOWN_HASH, {"sender": opened.iss, "event_id": opened.jti})).scalar_one()
             if known != opened.content_hash:
-                await bury(
-                    session, arrival.delivered, reason="conflict", error="same sender and event id, other content",
+                kept = await self._burial.bury(
+                    session, arrival.delivered, reason="conflict", error=OTHER_CONTENT,
                     first_seen=arrival.received_at,
                 )  # fmt: skip
-                return "refused"
+                return "refused" if kept else "not_kept"
             return "duplicate"
         await self._heard_of(session, opened, arrival.received_at)
         return await self.handle(session, opened, record, received_at=arrival.received_at, attempts=0, apart=each_apart)
@@ -220,7 +220,7 @@ class Receiver:
     async def handle(
         self, session: Session, opened: Opened, record: Record, *, received_at: datetime, attempts: int, apart: bool
     ) -> str:
-        """Run the handler of an opened message whose receipt exists; gives the outcome: applied, not_yet or dead.
+        """Run the handler of an opened message whose receipt exists; gives the outcome: applied, not_yet, dead or not_kept.
 
         `apart`: in a savepoint, so that what it raises becomes the receipt's outcome instead of an exception.
         """
@@ -241,11 +241,11 @@ class Receiver:
             logger.exception("handler_failed", type=opened.type, sender=opened.iss, event_id=str(opened.jti))
             if attempts + 1 < ATTEMPTS_BEFORE_DEAD and not isinstance(error, ContentError):
                 return await self._postpone(session, opened, record, attempts=attempts, reason=error)
-            await session.execute(BURY_RECEIPT, {"a_sender": opened.iss, "an_event": opened.jti, "error": _short(error)})
-            buried = Delivered(record, NO_PARTITION, _offset_of(opened.jti))
-            await bury(session, buried, reason="content" if isinstance(error, ContentError) else "handler", error=_short(error),
-                       first_seen=received_at)  # fmt: skip
-            return "dead"
+            await session.execute(BURY_RECEIPT, {"a_sender": opened.iss, "an_event": opened.jti, "error": short(error)})
+            buried = Delivered(record, RECEIPT_PARTITION, offset_of_receipt(opened.iss, opened.jti))
+            why = "content" if isinstance(error, ContentError) else "handler"
+            kept = await self._burial.bury(session, buried, reason=why, error=short(error), first_seen=received_at)
+            return "dead" if kept else "not_kept"
 
     async def _act(self, session: Session, opened: Opened, record: Record, received_at: datetime) -> None:
         message = decode(opened.content)
@@ -260,7 +260,7 @@ class Receiver:
 
     async def _postpone(self, session: Session, opened: Opened, record: Record, *, attempts: int, reason: Exception) -> str:
         values = {"a_sender": opened.iss, "an_event": opened.jti, "sealed": record.value, "next": self._next_try(attempts)}
-        await session.execute(POSTPONE, values | {"error": _short(reason)})
+        await session.execute(POSTPONE, values | {"error": short(reason)})
         return "not_yet"
 
     def _next_try(self, attempts: int) -> datetime:
@@ -271,58 +271,27 @@ class Receiver:
         """A kept message (`row`: its receipt) that could be opened when it came and cannot any more.
 
         Its sender's key was revoked as of an earlier time: dead. Our own key is not on this node: tried again."""
-        key = {"a_sender": row.sender, "an_event": row.event_id, "error": _short(why)}
+        key = {"a_sender": row.sender, "an_event": row.event_id, "error": short(why)}
         if isinstance(why, NotYet):
             await session.execute(POSTPONE, key | {"sealed": row.sealed, "next": self._next_try(row.attempts)})
             return
         await session.execute(BURY_RECEIPT, key)
-        buried = Delivered(Record(row.topic, row.key, {}, row.sealed), NO_PARTITION, _offset_of(row.event_id))
-        await bury(session, buried, reason=why.code, error=_short(why), first_seen=row.received_at)
+        record = Record(row.topic, row.key, {}, row.sealed)
+        buried = Delivered(record, RECEIPT_PARTITION, offset_of_receipt(row.sender, row.event_id))
+        await self._burial.bury(session, buried, reason=why.code, error=short(why), first_seen=row.received_at)
 
     async def _heard_of(self, session: Session, opened: Opened, now: datetime) -> None:
-        before = self._heard.get(opened.iss)
-        higher = opened.incarnation > self.seen.get(opened.iss, 0)
+        here = session.info.setdefault("heard", {})  # by this unit; what it rolls back nobody has heard
+        before, seen = here.get(opened.iss) or (self._heard.get(opened.iss), self.seen.get(opened.iss, 0))
+        higher = opened.incarnation > seen
         if before is not None and not higher and (now - before).total_seconds() < HEARD_EVERY_SECONDS:
             return
-        self._heard[opened.iss] = now
-        self.seen[opened.iss] = max(opened.incarnation, self.seen.get(opened.iss, 0))
+        here[opened.iss] = now, max(opened.incarnation, seen)
+        session.after_commit.append(lambda: self._has_heard(opened.iss, opened.incarnation, now))
         await session.execute(PEER_HEARD, {"bureau": opened.iss, "incarnation": opened.incarnation, "now": now})
         if before is None or (now - before).total_seconds() > SILENCE_SECONDS:
             await owed.peer_is_back(session, opened.iss)
 
-
-async def bury(session: Session, delivered: Delivered, *, reason: str, error: str, first_seen: datetime) -> None:
-    """Keep what cannot take effect as a dead letter, with everything needed to look at it and try again; audited."""
-    record = delivered.record
-    row = {
-        "topic": record.topic,
-        "partition": delivered.partition,
-        "offset": delivered.offset,
-        "raw_key": _storable(record.key),
-        "raw_value": record.value,
-        "raw_headers": {_storable(name): _storable(value) for name, value in record.headers.items()},
-        "reason": reason,
-        "error": _storable(error[:MAX_ERROR_CHARACTERS]),
-        "first_seen": first_seen,
-    }
-    await session.execute(INSERT_DEAD_LETTER, row)
-    claimed = _storable(record.headers.get("ce_source", ""))[:MAX_CLAIMED_CHARACTERS]
-    entry = AuditEntry(action="messaging.receive", decision="refused", reason=reason, object_kind="dead_letter",
-                       object_id=f"{record.topic}/{delivered.partition}/{delivered.offset}", peer=claimed)  # fmt: skip
-    await write_audit(session, entry)
-    logger.warning("message_buried", reason=reason, topic=record.topic, claimed_source=claimed)
-
-
-def _storable(text: str) -> str:
-    """PostgreSQL keeps neither NUL nor lone surrogates; what anybody may write to the bus can hold both."""
-    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
-
-
-def _offset_of(event_id: UUID) -> int:
-    """What stands for the offset of a letter that is buried from its receipt."""
-    return event_id.int & (2**62 - 1)
-
-
-def _short(error: Exception) -> str:
-    """What operators read of it: an error may repeat a person's number."""
-    return str(masked(f"{type(error).__name__}: {error}"))[:MAX_ERROR_CHARACTERS]
+    def _has_heard(self, bureau: str, incarnation: int, now: datetime) -> None:
+        self._heard[bureau] = now
+        self.seen[bureau] = max(incarnation, self.seen.get(bureau, 0))

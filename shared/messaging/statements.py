@@ -1,9 +1,8 @@
 """The receiver's statements, built once (a statement built per call costs 1 ms of CPU, messaging.md 8)."""
 
-from sqlalchemy import bindparam, select, text, update
+from sqlalchemy import bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from shared.envelope.errors import WAITS
 from shared.messaging.tables import dead_letter, peer, receipt
 
 INSERT_RECEIPT = insert(receipt).on_conflict_do_nothing().returning(receipt.c.event_id)
@@ -28,7 +27,7 @@ APPLY_RECEIPT = (
     .where(*_THIS_RECEIPT)
     .values(outcome="applied", sealed=None, next_try_at=None, applied_at=bindparam("now"), last_error=None)
 )
-OUTCOME = select(receipt.c.outcome, receipt.c.attempts).where(*_THIS_RECEIPT).with_for_update()
+OUTCOME = select(receipt.c.outcome, receipt.c.content_hash).where(*_THIS_RECEIPT).with_for_update()
 DUE_RECEIPTS = (
     select(receipt)
     .where(receipt.c.outcome == "not_yet", receipt.c.next_try_at <= bindparam("now"))
@@ -52,6 +51,11 @@ PEER_TRIED = text(
     " ON CONFLICT (bureau) DO UPDATE SET last_attempt = excluded.last_attempt, last_error = excluded.last_error"
 )
 INSERT_DEAD_LETTER = insert(dead_letter).on_conflict_do_nothing()
+OPEN_LETTERS = (
+    select(func.count())
+    .select_from(dead_letter)
+    .where(dead_letter.c.topic == bindparam("a_topic"), dead_letter.c.resolved_at.is_(None))
+)
 OPEN_DEAD_LETTERS = (
     select(dead_letter)
     .where(dead_letter.c.resolved_at.is_(None), dead_letter.c.id > bindparam("after"))
@@ -61,12 +65,24 @@ OPEN_DEAD_LETTERS = (
 ONE_DEAD_LETTER = select(dead_letter).where(dead_letter.c.id == bindparam("letter")).with_for_update()
 WAITING_LETTERS = (
     select(dead_letter.c.id)
-    .where(dead_letter.c.resolved_at.is_(None), dead_letter.c.reason.in_(sorted(WAITS)))
-    .order_by(dead_letter.c.id)
+    .where(dead_letter.c.next_try_at <= bindparam("now"))
+    .order_by(dead_letter.c.next_try_at, dead_letter.c.id)
     .limit(bindparam("most"))
+)
+ALL_WAITING_ARE_DUE = update(dead_letter).where(dead_letter.c.next_try_at.is_not(None)).values(next_try_at=bindparam("now"))
+STAYS_OPEN = (
+    update(dead_letter)
+    .where(dead_letter.c.id == bindparam("letter"))
+    .values(reason=bindparam("why"), error=bindparam("text"), next_try_at=bindparam("next"))
 )
 RESOLVE = (
     update(dead_letter)
     .where(dead_letter.c.id == bindparam("letter"))
-    .values(resolved_at=bindparam("now"), resolved_by=bindparam("by"), resolution=bindparam("how"))
+    .values(
+        next_try_at=None,
+        resolved_at=bindparam("now"),
+        resolved_by=bindparam("by"),
+        resolution=bindparam("how"),
+        skip_reason=bindparam("words"),
+    )
 )

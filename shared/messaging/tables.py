@@ -1,22 +1,19 @@
 """Tables of the post office. All times are machine time unless a column says business."""
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    DateTime,
-    Identity,
-    Index,
-    Integer,
-    LargeBinary,
-    Table,
-    Text,
-    UniqueConstraint,
-    Uuid,
-    text,
-)
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Integer, LargeBinary, Table, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from shared.database import metadata
+from shared.database import Encrypted, metadata
+
+
+class SkipReason(BaseModel):
+    """An operator's own words, which may name people; errors never show them."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    text: str
+
 
 outbox = Table(
     "outbox",
@@ -85,11 +82,15 @@ dead_letter = Table(
     Column("reason", Text, nullable=False),
     Column("error", Text, nullable=False),
     Column("first_seen", DateTime(timezone=True), nullable=False),
+    Column("next_try_at", DateTime(timezone=True)),  # of an open letter that may be right later; null: a person decides
     Column("resolved_at", DateTime(timezone=True)),
     Column("resolved_by", Text),
     Column("resolution", Text),
-    UniqueConstraint("topic", "partition", "offset"),
+    Column("skip_reason", Encrypted("dead_letter.skip_reason", SkipReason)),
     Index("ix_dead_letter_open", "id", postgresql_where=text("resolved_at IS NULL")),
+    Index("ix_dead_letter_next_try", "next_try_at", postgresql_where=text("next_try_at IS NOT NULL")),
+    # Only among the open: what was closed may die again, and a bus that was made anew counts from 0 again.
+    Index("uq_dead_letter_open", "topic", "partition", "offset", unique=True, postgresql_where=text("resolved_at IS NULL")),
 )
 
 consumer_offset = Table(

@@ -151,8 +151,11 @@ class PeerServer:
             return False
         if opened.incarnation > self._seen.get(opened.iss, 0):
             await session.execute(PEER_HEARD, {"bureau": opened.iss, "incarnation": opened.incarnation, "now": now})
-            self._seen[opened.iss] = opened.incarnation
+            session.after_commit.append(lambda: self._has_seen(opened.iss, opened.incarnation))
         return True
+
+    def _has_seen(self, bureau: str, incarnation: int) -> None:
+        self._seen[bureau] = max(incarnation, self._seen.get(bureau, 0))
 
     async def _note_refusal(self, session: Session, opened: Opened, path: str, reason: str) -> None:
         await self._first_time(session, opened, path)

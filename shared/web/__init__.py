@@ -1,6 +1,6 @@
 """What every HTTP door of a node shares: texts in two languages, problem details, limits."""
 
-from shared.web.forms import Form, RowNumber
+from shared.web.forms import Form, PersonName, RowNumber
 from shared.web.handlers import install_problem_handlers
 from shared.web.limits import BODY_LIMIT_BYTES, BodyLimitMiddleware, UnexpectedErrorMiddleware
 from shared.web.problems import (
@@ -34,6 +34,7 @@ __all__ = [
     "Language",
     "MethodNotAllowed",
     "NotFound",
+    "PersonName",
     "ProblemError",
     "RowNumber",
     "Terms",

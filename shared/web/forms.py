@@ -1,13 +1,18 @@
 """The base of everything that an officer sends."""
 
 from typing import Annotated, Any
+from unicodedata import category
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
-from shared.contract.fields import contract_error
+from shared.contract.fields import Name, contract_error
 from shared.identifiers.texts import N_
 
 ROW_NUMBER_MAX = 2**63 - 1  # PostgreSQL's bigint
+
+# Unicode categories: controls, directions and joiners, surrogates, separators. Private and unassigned ones stay: rare characters
+# of names may be newer than our tables.
+INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 RowNumber = Annotated[int, Field(ge=0, le=ROW_NUMBER_MAX)]
 """A number of a row, or of rows to pass over, in an address or a form."""
@@ -16,12 +21,22 @@ RowNumber = Annotated[int, Field(ge=0, le=ROW_NUMBER_MAX)]
 class Form(BaseModel):
     """Unknown members are refused, so that a typing error is not silently lost; errors never show the input."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, str_strip_whitespace=True)
 
     @field_validator("*", mode="before")
     @classmethod
     def _printable(cls, value: Any) -> Any:
-        """No control characters: PostgreSQL refuses NUL, and nobody can read or check the others on a form."""
-        if isinstance(value, str) and any(ord(character) < ord(" ") and character not in "\n\t" for character in value):
+        """Nothing that is not seen: PostgreSQL refuses NUL, and nobody can check invisible characters on a form."""
+        if isinstance(value, str) and any(category(one) in INVISIBLE and one not in "\n\t" for one in value):
             raise contract_error("control_character", N_("control characters are not possible here"))
         return value
+
+
+def _one_line(name: str) -> str:
+    if len(name.splitlines()) > 1 or "\t" in name:
+        raise contract_error("one_line", N_("a name has one line"))
+    return name
+
+
+PersonName = Annotated[Name, AfterValidator(_one_line)]
+"""A person's name as an officer enters it."""

@@ -28,6 +28,9 @@ from shared.web.problems import (
 )
 from shared.web.texts import preferred_language
 
+JSON_SOURCE = "RFC 8259"
+HTTP_SOURCE = "RFC 9110"
+JSON_TYPES = ("application/json", "+json")
 FAULTS_SHOWN = 100  # a body of 500 KiB can be wrong in thousands of places; nobody reads more
 
 # Kinds of pydantic errors that a JSON body or a query can cause and `identifiers.errors` has no words for.
@@ -78,6 +81,10 @@ def _fault(details: Mapping[str, Any]) -> Fault:
     if isinstance(cause, IdentifierError):
         return cause.fault.at(".".join(str(part) for part in details["loc"][1:]))
     fault = fault_of(details, skip=skipped)
+    if fault.rule == "json_invalid":
+        return replace(
+            fault, message=N_("is not JSON: broken at character {position}"), values={"position": int(details["loc"][-1])}
+        )
     if "msgid" in context or fault.rule not in MORE_TEXTS:
         return fault
     return replace(fault, message=MORE_TEXTS[fault.rule])
@@ -118,8 +125,24 @@ _BY_STATUS: Mapping[int, type[ProblemError]] = {
 
 def _of_http(error: HTTPException) -> ProblemError:
     """What Starlette and FastAPI raise by themselves (404, 405, 400); their English detail is not shown."""
+    if error.status_code == BadRequest.status:
+        message = N_("the body is no JSON in UTF-8 that can be read: too deep, a number too long, or broken")
+        return BadRequest(faults=[Fault("", "body", JSON_SOURCE, message, {})])
+    if error.status_code == MethodNotAllowed.status:
+        message = N_("this address knows only {methods}")
+        known = (error.headers or {}).get("Allow", "")
+        return MethodNotAllowed(faults=[Fault("", "method", HTTP_SOURCE, message, {"methods": known})])
     fallback = Unexpected if error.status_code >= 500 else BadRequest
     return _BY_STATUS.get(error.status_code, fallback)()
+
+
+def _of_content_type(request: Request, error: RequestValidationError) -> ProblemError | None:
+    """A body that was not taken for JSON because its header does not say so."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind.endswith(JSON_TYPES) or all(details["loc"] != ("body",) for details in error.errors()):
+        return None
+    message = N_("must be application/json")
+    return InvalidInput(faults=[Fault("Content-Type", "content_type", HTTP_SOURCE, message, {})])
 
 
 def install_problem_handlers(app: FastAPI) -> None:
@@ -139,6 +162,8 @@ def install_problem_handlers(app: FastAPI) -> None:
 def _handler(problem_of: Callable[[Any], ProblemError]) -> Callable[[Request, Exception], Response]:
     def handle(request: Request, error: Exception) -> Response:
         language = preferred_language(request.headers.get("accept-language"))
+        if isinstance(error, RequestValidationError) and (wrong := _of_content_type(request, error)) is not None:
+            return wrong.response(language=language)
         return problem_of(error).response(language=language, headers=getattr(error, "headers", None))
 
     return handle

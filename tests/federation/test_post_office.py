@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 from uuid_utils.compat import uuid7
 
-from services.bureau.worker import sweep_once
+from services.bureau.worker import keep_list, sweep_once
 from services.harness.network import BUREAUS, SkewedClock
 from shared.audit import audit
 from shared.contract import registry
@@ -18,9 +18,11 @@ from shared.contract.codes import Standing, VoidReason
 from shared.contract.messages import PermitIssued, TransferVoided
 from shared.contract.questions import PersonStatus, PersonStatusAnswer
 from shared.contract.registry import encode
+from shared.database import Actor
 from shared.envelope import TrustStore
 from shared.envelope.ceremony import generate_key, next_list
 from shared.envelope.keys import Kid, read_kek
+from shared.messaging import dead_letters
 from shared.messaging.dead_letters import retry_waiting
 from shared.messaging.tables import dead_letter, outbox, owed, receipt
 from shared.peers import PeerDown
@@ -57,6 +59,7 @@ async def take_up(clerk: Clerk, bureau: str, raw: bytes) -> None:
     """The new list has reached a bureau; what its worker does then."""
     wiring = clerk.network.nodes[bureau].wiring
     wiring.node.trust.install(raw)
+    await wiring.bus_database.run(keep_list, name="node.trust_list")
     await retry_waiting(wiring.bus_database, wiring.receiver)
 
 
@@ -77,6 +80,39 @@ async def test_a_message_under_a_key_that_our_list_lacks_waits_and_takes_effect_
     await transfer.do("settle")
     await clerk.wire.settle()
     assert await effects_of_messages(clerk.network, transfer.case) == ONE_OF_EACH
+
+
+async def test_what_waited_long_for_a_key_is_tried_at_once_when_the_list_comes_page_by_page(
+    own_keys: Clerk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clerk = own_keys
+    raw = await rotate(clerk, "shanghai")
+    transfers = [await clerk.approved(await clerk.resident("zhejiang")) for _ in range(2)]
+    await clerk.wire.settle()
+    wiring = clerk.network.nodes["zhejiang"].wiring
+    await clerk.network.tick(hours=5)
+    assert await retry_waiting(wiring.bus_database, wiring.receiver) == 0  # the next look is in an hour
+    monkeypatch.setattr(dead_letters, "MOST_AT_ONCE", 1)
+    await take_up(clerk, "zhejiang", raw)
+    assert sorted([await transfer.states() for transfer in transfers]) == [(["APPROVED"], []), (["APPROVED"], ["RECEIVED"])]
+    await retry_waiting(wiring.bus_database, wiring.receiver)
+    assert [await transfer.states() for transfer in transfers] == [(["APPROVED"], ["RECEIVED"])] * 2
+
+
+async def test_what_waited_too_long_for_its_key_is_refused_waits_no_longer_and_says_why(own_keys: Clerk) -> None:
+    clerk = own_keys
+    await rotate(clerk, "shanghai")
+    await clerk.approved(await clerk.resident("zhejiang"))
+    await clerk.wire.settle()
+    await clerk.network.tick(days=31)
+    wiring = clerk.network.nodes["zhejiang"].wiring
+    for _ in range(2):
+        await retry_waiting(wiring.bus_database, wiring.receiver)
+    (letter,) = await clerk.rows("zhejiang", select(dead_letter.c.error, dead_letter.c.next_try_at, dead_letter.c.resolved_at))
+    assert "stayed unknown for 30 days" in letter.error
+    assert (letter.next_try_at, letter.resolved_at) == (None, None)
+    tries = select(audit.c.reason).where(audit.c.action == "operations.replay")
+    assert [row.reason for row in await clerk.rows("zhejiang", tries)] == ["unknown_key"]
 
 
 async def test_a_question_under_a_key_that_their_list_lacks_gets_no_answer_until_the_list_is_there(own_keys: Clerk) -> None:
@@ -204,6 +240,27 @@ async def test_the_same_event_id_with_another_content_is_a_conflict_and_has_no_e
     assert await transfer.states() == (["APPROVED"], ["RECEIVED"])
     refused = select(audit.c.reason).where(audit.c.action == "messaging.receive", audit.c.decision == "refused")
     assert [row.reason for row in await clerk.rows("zhejiang", refused)] == ["conflict"]
+
+
+async def test_what_cannot_even_be_receipted_is_poison_however_often_it_is_tried(clerk: Clerk) -> None:
+    """A NUL in the key, which no database keeps; inside an answer, where no record's key contradicts it."""
+    forged = clerk.wire.forge("shanghai", "zhejiang", STRANGE, key="\0").delivered.record
+    wiring = clerk.network.nodes["zhejiang"].wiring
+    await wiring.receiver.receive_envelope(forged.value, topic=forged.topic)
+    (letter,) = await clerk.rows("zhejiang", select(dead_letter.c.id))
+    operator = Actor("officer", "D33099")
+    assert await dead_letters.preview(wiring.bus_database, wiring.receiver, letter.id, operator) == "poison"
+    assert await dead_letters.replay(wiring.bus_database, wiring.receiver, letter.id, operator) == "poison"
+    assert await letters(clerk, "zhejiang") == ["poison"]
+    tries = select(audit.c.actor, audit.c.reason).where(audit.c.action == "operations.replay")
+    assert [tuple(row) for row in await clerk.rows("zhejiang", tries)] == [("D33099", "poison")]
+
+
+async def test_an_unknown_message_with_a_nul_in_its_name_waits_like_any_other(clerk: Clerk) -> None:
+    strange = json.dumps({"name": "Transfer\0", "version": 1, "body": {}}).encode()
+    await clerk.wire.hand_over(clerk.wire.forge("shanghai", "zhejiang", strange, key=str(uuid4())))
+    assert await letters(clerk, "zhejiang") == []
+    assert len(await outcomes(clerk, "zhejiang", "not_yet")) == 1
 
 
 async def test_two_senders_may_use_the_same_event_id(clerk: Clerk) -> None:

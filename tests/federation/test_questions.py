@@ -128,7 +128,7 @@ async def test_the_counter_that_reads_the_case_settles_it_by_asking(clerk: Clerk
 async def test_an_application_is_shown_the_household_as_registered_and_nothing_more(clerk: Clerk) -> None:
     people = await clerk.household("zhejiang", ("02", SPOUSE))
     peers = clerk.network.nodes["shanghai"].wiring.peers
-    question = ResidentForTransfer(citizen_id_no=people[1].number)
+    question = ResidentForTransfer(citizen_id_no=people[1].number, name=people[1].name)
     told = await peers.ask("zhejiang", question, asker=COUNTER, answer=ResidentForTransferAnswer)
     assert told.resident is not None
     assert (told.resident.name, told.resident.relation_code, told.resident.holds) == (people[1].name, SPOUSE, ())
@@ -139,7 +139,7 @@ async def test_an_application_is_shown_the_household_as_registered_and_nothing_m
 async def test_nobody_is_found_where_nobody_is_registered_or_any_more(clerk: Clerk) -> None:
     person = await clerk.resident("zhejiang")
     peers = clerk.network.nodes["jiangsu"].wiring.peers
-    question = ResidentForTransfer(citizen_id_no=person.number)
+    question = ResidentForTransfer(citizen_id_no=person.number, name=person.name)
     assert not (await peers.ask("shanghai", question, asker=COUNTER, answer=ResidentForTransferAnswer)).found
     await clerk.settled(person)
     assert not (await peers.ask("zhejiang", question, asker=COUNTER, answer=ResidentForTransferAnswer)).found

@@ -201,9 +201,9 @@ class Bureau:
 
     # ---- what it is told --------------------------------------------------------------------------------------------
 
-    def sealed(self, message: Message, *, by: str, event_id: UUID | None = None) -> Record:
-        """The record that the bus would bring: `message` sealed by another bureau with its real keys."""
-        jti, now, place = event_id or uuid7(), int(time.time()), place_of(message, self.code)
+    def sealed(self, message: Message, *, by: str, event_id: UUID | None = None, ahead_s: int = 0) -> Record:
+        """The record that the bus would bring: `message` sealed by another bureau with its real keys, at its time."""
+        jti, now, place = event_id or uuid7(), int(time.time()) + ahead_s, place_of(message, self.code)
         schema = schema_of(message.capability)
         envelope = seal(
             encode(message),

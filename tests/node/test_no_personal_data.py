@@ -17,6 +17,7 @@ from tests.node.transfers.cases import (
     CASES,
     COUNTER,
     O_COUNTER,
+    O_OPERATOR,
     O_VERIFIER,
     OFFICE,
     application,
@@ -136,6 +137,16 @@ async def test_no_log_line_names_a_person(
     text = log.getvalue()
     assert {"handler_failed", "unexpected error", "access denied", "message_buried", "message_refused"} <= _events(text)
     assert found_in(text) == []
+
+
+async def test_what_an_operator_says_of_a_letter_is_in_clear_nowhere(zhejiang: Bureau, log: io.StringIO) -> None:
+    await zhejiang.deliver(Record("zhejiang.transfers", "k", {}, b"no envelope"))
+    letter = (await zhejiang.one("SELECT id FROM dead_letter")).id
+    path = f"/api/v1/operations/dead-letters/{letter}/skip"
+    skipped = await zhejiang.ask(O_OPERATOR, "POST", path, {"reason": f"{CANARY.name}: {REASON}"}, Idempotency_Key="skip")
+    assert skipped.status_code == 200
+    assert await in_clear(zhejiang) == {}
+    assert found_in(log.getvalue()) == []
 
 
 async def test_a_failed_handler_leaves_no_person_in_the_rows_that_remember_it(

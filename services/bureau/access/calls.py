@@ -26,7 +26,7 @@ from starlette.responses import Response
 
 from services.bureau.access.callers import Officer, Post, PostsOf
 from services.bureau.access.login import Claims, TokenVerifier
-from services.bureau.access.rules import ACTIONS, PURPOSES, Denied, Facts, Grant, decide, reach
+from services.bureau.access.rules import ACTIONS, PURPOSES, Denied, Facts, Grant, NoOpenCase, NoPurpose, decide, reach
 from services.bureau.access.tables import KeptAnswer, answered_request
 from shared.audit import AuditEntry, write_audit
 from shared.database import Actor, Database, NodeContext, Session
@@ -283,7 +283,8 @@ class _DeniedRequest:
 
 
 async def deny(wiring: NodeWiring, denied: Denied, request: _DeniedRequest) -> NoReturn:
-    """Write the denial's audit row in a transaction of its own, then raise Forbidden, which tells only which roles may."""
+    """Write the denial's audit row in a transaction of its own, then raise Forbidden, which tells only which roles may, or
+    BadRequest where the caller has only left out why or for which case."""
     logger.info("access denied", action=denied.action, reason=denied.reason, actor=request.actor.name, role=request.actor.role)
     entry = AuditEntry(
         action=denied.action,
@@ -295,6 +296,11 @@ async def deny(wiring: NodeWiring, denied: Denied, request: _DeniedRequest) -> N
         case=request.case,
     )
     await wiring.database.run(lambda session: write_audit(session, entry), name="access.denied", actor=request.actor)
+    if isinstance(denied, NoPurpose):
+        message = N_("say in this header why: {purposes}")
+        raise _bad_header(PURPOSE_HEADER, "missing", message, purposes=", ".join(sorted(PURPOSES)))
+    if isinstance(denied, NoOpenCase) and request.case is None:
+        raise _bad_header(CASE_HEADER, "missing", N_("name in this header the open case for which the person is looked up"))
     if not denied.roles:
         raise Forbidden(N_("this needs a post that you hold today"))
     raise Forbidden(N_("only these may do it, within their own area: {roles}"), values={"roles": role_names(denied.roles)})

@@ -179,6 +179,14 @@ RULES: tuple[Rule, ...] = (
 ACTIONS = frozenset(rule.action for rule in RULES)
 
 
+class NoPurpose(Denied):
+    """The caller has not said why, and the rule assumes nothing."""
+
+
+class NoOpenCase(Denied):
+    """The rule needs an open case, and the one that is named (if any) is none."""
+
+
 def decide(caller: Caller, action: str, facts: Facts, day: date) -> Grant:
     """The rule that lets `caller` do `action` to the object described by `facts` on the business day `day`.
 
@@ -207,7 +215,7 @@ def _rule_and_purpose(caller: Caller, action: str, purpose: str | None, day: dat
     signed = isinstance(caller, Peer)
     granted = (None if signed else purpose) or caller.purpose or rule.implied
     if granted is None:
-        raise Denied("no purpose is named", action=action, roles=roles)
+        raise NoPurpose("no purpose is named", action=action, roles=roles)
     if granted not in rule.purposes:
         raise Denied(f"not for the purpose {granted}", action=action, roles=roles)
     return Grant(rule, granted)
@@ -223,7 +231,7 @@ def _within_scope(caller: Caller, grant: Grant, facts: Facts) -> Grant:
     if not _reaches(caller, rule.scope, facts):
         raise Denied(f"the object is outside the caller's {rule.scope}", action=rule.action, roles=rule.roles)
     if rule.open_case and not _has_open_case(caller, facts):
-        raise Denied("no open case is named", action=rule.action, roles=rule.roles)
+        raise NoOpenCase("no open case is named", action=rule.action, roles=rule.roles)
     return grant
 
 

@@ -53,7 +53,7 @@ async def read_peers(session: Session) -> Sequence[Mapping[str, Any]]:
 async def read_letters(session: Session, *, after: int, most: int) -> list[dict[str, Any]]:
     """Where each letter came from and why it is dead; its bytes stay in the database."""
     rows = await dead_letters.list_open(session, after=after, most=most)
-    shown = ("id", "topic", "partition", "offset", "reason", "error", "first_seen")
+    shown = ("id", "topic", "partition", "offset", "reason", "error", "first_seen", "next_try_at")
     return [{name: getattr(row, name) for name in shown} for row in rows]
 
 

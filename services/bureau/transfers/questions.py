@@ -20,7 +20,7 @@ from services.bureau.transfers.acts.cases import load_case
 from services.bureau.transfers.rules.case import Case
 from services.bureau.transfers.rules.speech import speak
 from services.bureau.transfers.states import TRANSFER, Side, State
-from services.bureau.transfers.tables import transfer_member
+from services.bureau.transfers.tables import Mover, transfer_member
 from shared.audit import AuditEntry, write_audit
 from shared.contract.codes import Standing
 from shared.contract.fields import MEMBERS_MAX
@@ -98,6 +98,8 @@ async def resident_for_transfer(session: Session, question: ResidentForTransfer,
     row = await _read(session, question.citizen_id_no, inquiry, fields)
     if row is None or not row.is_present:
         return ResidentForTransferAnswer(found=False)
+    if row.personal.name != question.name:  # who has only a number is told neither whose it is nor where that person lives
+        return ResidentForTransferAnswer(found=True, name_differs=True)
     household = await population.get_household(session, row.household_id)
     try:
         station_name = (await stations.find_unit(session, session.node.bureau, row.station_code)).name
@@ -220,16 +222,17 @@ class Enquiries:
         for mover in application.movers:
             if silence is None:
                 try:
-                    people.append({"place": mover.place, **await self._ask_about(case.counterpart, mover.citizen_id_no, asker)})
+                    people.append({"place": mover.place, **await self._ask_about(case.counterpart, mover, asker)})
                     continue
                 except PeerDown as down:  # a peer that is down would let the officer wait once more for each member
                     silence = {"no_answer": str(down)}
             people.append({"place": mover.place, **silence})
         return people
 
-    async def _ask_about(self, bureau: str, number: str, asker: Asker) -> dict[str, Any]:
+    async def _ask_about(self, bureau: str, mover: Mover, asker: Asker) -> dict[str, Any]:
         """Raises PeerDown."""
-        status, excerpt = PersonStatus(citizen_id_no=number), ResidentForTransfer(citizen_id_no=number)
+        status = PersonStatus(citizen_id_no=mover.citizen_id_no)
+        excerpt = ResidentForTransfer(citizen_id_no=mover.citizen_id_no, name=mover.name)
         try:
             standing = await self.peers.ask(bureau, status, asker=asker, answer=PersonStatusAnswer)
             found = await self.peers.ask(bureau, excerpt, asker=asker, answer=ResidentForTransferAnswer)
@@ -237,6 +240,7 @@ class Enquiries:
             return {"no_answer": str(refused)}
         return {
             "standing": standing.model_dump(mode="json", exclude={"proof"}),
+            "name_differs": found.name_differs,
             "resident": None if found.resident is None else found.resident.model_dump(mode="json"),
         }
 

@@ -81,9 +81,22 @@ async def test_no_body_breaks_any_route(quiet_shanghai: Bureau, quiet_zhejiang: 
 async def test_a_wrong_media_type_is_no_form(quiet_shanghai: Bureau, media_type: str) -> None:
     body = json.dumps(application()).encode()
     answer = await quiet_shanghai.ask(COUNTER, "POST", CASES, body, Content_Type=media_type)
-    assert 400 <= answer.status_code < 500, answer.text
-    faults(answer)
+    assert (answer.status_code, faults(answer)) == (422, [("Content-Type", "content_type")])
     assert await quiet_shanghai.rows("SELECT * FROM transfer_case") == []
+
+
+async def test_what_is_no_json_is_said_as_such(quiet_shanghai: Bureau) -> None:
+    broken = await quiet_shanghai.ask(COUNTER, "POST", CASES, b'{"category": KIN')
+    assert (broken.status_code, faults(broken)) == (422, [("", "json_invalid")])
+    assert "第 13 个字符" in broken.json()["detail"]
+    deep = await quiet_shanghai.ask(COUNTER, "POST", CASES, nested(DEEP))
+    assert (deep.status_code, faults(deep)) == (400, [("", "body")])
+
+
+async def test_a_wrong_method_is_told_the_right_ones(quiet_shanghai: Bureau) -> None:
+    answer = await quiet_shanghai.ask(COUNTER, "DELETE", CASES)
+    assert (answer.status_code, faults(answer)) == (405, [("", "method")])
+    assert "POST" in answer.json()["detail"] or "GET" in answer.json()["detail"]
 
 
 # ---- size ---------------------------------------------------------------------------------------------------------------

@@ -4,43 +4,22 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
+from uuid_utils.compat import uuid7
 
 from services.bureau.transfers import inbound
+from services.bureau.worker import sweep_once
 from shared.contract.messages import DirectoryPublished, PermitIssued
+from shared.database import DatabaseDown
+from shared.messaging import burial
 from shared.messaging.bus import Record
-from shared.messaging.dead_letters import retry_due, retry_waiting
+from shared.messaging.dead_letters import retry_due
 from shared.messaging.receive import ATTEMPTS_BEFORE_DEAD
+from shared.messaging.tables import dead_letter
 from tests.node.bureau import Bureau, faults
+from tests.node.console.letters import LETTERS, from_the_future, letters, preview, replay
 from tests.node.people import WANG
 from tests.node.transfers.cases import O_COUNTER, O_OPERATOR, permit_for
-
-LETTERS = "/api/v1/operations/dead-letters"
-
-
-async def letters(bureau: Bureau, query: str = "") -> list[dict[str, Any]]:
-    answer = await bureau.ask(O_OPERATOR, "GET", f"{LETTERS}{query}")
-    assert answer.status_code == 200, answer.text
-    found: list[dict[str, Any]] = answer.json()["letters"]
-    return found
-
-
-async def preview(bureau: Bureau, letter: int) -> Any:
-    return await bureau.ask(O_OPERATOR, "POST", f"{LETTERS}/{letter}/preview")
-
-
-async def replay(bureau: Bureau, *numbers: int) -> list[str]:
-    answer = await bureau.ask(O_OPERATOR, "POST", f"{LETTERS}/replay", {"letters": numbers})
-    assert answer.status_code == 200, answer.text
-    return [result["outcome"] for result in answer.json()["results"]]
-
-
-async def from_the_future(zhejiang: Bureau) -> Record:
-    """A permit from a sender whose clock is ahead of ours: kept, and good once ours has followed."""
-    record = zhejiang.sealed(permit_for(), by="shanghai")
-    zhejiang.machine.offset = -timedelta(minutes=10)
-    zhejiang._tokens.clear()
-    await zhejiang.deliver(record)
-    return record
 
 
 async def test_garbage_is_kept_audited_and_listed_without_its_content(zhejiang: Bureau) -> None:
@@ -101,16 +80,6 @@ async def test_a_letter_whose_message_came_another_way_is_only_closed(zhejiang: 
     assert len(await zhejiang.audit("transfers.PermitIssued")) == 1
 
 
-async def test_what_only_time_can_heal_is_tried_by_the_node_itself(zhejiang: Bureau) -> None:
-    await from_the_future(zhejiang)
-    wiring = zhejiang.wiring
-    assert await retry_waiting(wiring.bus_database, wiring.receiver) == 0
-    zhejiang.machine.offset = timedelta(0)
-    assert await retry_waiting(wiring.bus_database, wiring.receiver) == 1
-    assert await letters(zhejiang) == []
-    assert (await zhejiang.one("SELECT * FROM dead_letter")).resolved_by == "node"
-
-
 async def test_a_replay_sent_twice_with_its_key_is_done_once_and_answered_alike(zhejiang: Bureau) -> None:
     await from_the_future(zhejiang)
     zhejiang.machine.offset = timedelta(0)
@@ -143,10 +112,11 @@ async def test_a_skipped_letter_is_closed_with_its_reason_and_without_effect(zhe
     answer = await zhejiang.ask(O_OPERATOR, "POST", path, {"reason": "演习"})
     assert answer.json() == {"letter": letter["id"], "outcome": "skipped"}
     kept = await zhejiang.one("SELECT * FROM dead_letter")
-    assert (kept.resolved_by, kept.resolution) == (O_OPERATOR, "skipped: 演习")
+    assert (kept.resolved_by, kept.resolution) == (O_OPERATOR, "skipped")
+    assert (await zhejiang.one(select(dead_letter.c.skip_reason))).skip_reason.text == "演习"
     assert await zhejiang.rows("SELECT * FROM transfer_case") == []
     (row,) = await zhejiang.audit("operations.skip")
-    assert (row.actor, row.object_id) == (O_OPERATOR, str(letter["id"]))
+    assert (row.actor, row.object_id, row.reason) == (O_OPERATOR, str(letter["id"]), "")
     for again in (path, f"{LETTERS}/{letter['id']}/preview"):
         assert (await zhejiang.ask(O_OPERATOR, "POST", again, {"reason": "演习"})).status_code == 404
 
@@ -182,6 +152,49 @@ async def test_a_handler_that_fails_is_tried_again_and_at_last_given_to_a_person
     assert (await zhejiang.one("SELECT * FROM receipt")).outcome == "applied"
 
 
+async def failing(session: Any, message: Any, received: Any) -> None:
+    raise RuntimeError("the test's handler fails")
+
+
+async def buried_again(bureau: Bureau, tries: int = 1) -> None:
+    """The retries of what a failing handler holds up, until a person is asked."""
+    for _ in range(tries):
+        bureau.machine.offset += timedelta(hours=2)
+        await retry_due(bureau.wiring.bus_database, bureau.wiring.receiver)
+    bureau._tokens.clear()
+
+
+async def test_a_message_that_dies_again_after_its_letter_was_closed_has_an_open_letter_again(
+    zhejiang: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zhejiang.handle(monkeypatch, PermitIssued, failing)
+    await zhejiang.told(permit_for(), by="shanghai")
+    await buried_again(zhejiang, ATTEMPTS_BEFORE_DEAD)
+    (first,) = await letters(zhejiang)
+    assert await replay(zhejiang, first["id"]) == ["not_yet"]  # given to the retries again, which fail again
+    assert await letters(zhejiang) == []
+    await buried_again(zhejiang)
+    (second,) = await letters(zhejiang)
+    assert (second["reason"], second["offset"]) == ("handler", first["offset"])
+    assert (await zhejiang.one("SELECT * FROM receipt")).outcome == "dead"
+
+
+async def test_two_senders_that_use_one_event_id_have_a_letter_each(zhejiang: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
+    zhejiang.handle(monkeypatch, PermitIssued, failing)
+    event = uuid7()
+    for sender in ("shanghai", "jiangsu"):
+        await zhejiang.told(permit_for(), by=sender, event_id=event)
+    await buried_again(zhejiang, ATTEMPTS_BEFORE_DEAD)
+    assert len(await letters(zhejiang)) == 2
+
+
+async def test_everything_unreadable_that_came_inside_answers_is_kept_once(zhejiang: Bureau) -> None:
+    for rubbish in (b"no envelope", b"none either", b"no envelope"):
+        await zhejiang.wiring.receiver.receive_envelope(rubbish, topic="zhejiang.transfers")
+    kept = await zhejiang.rows("SELECT raw_value FROM dead_letter ORDER BY id")
+    assert [row.raw_value for row in kept] == [b"no envelope", b"none either"]
+
+
 async def test_a_content_that_its_sender_may_not_say_is_dead_at_once(zhejiang: Bureau) -> None:
     now = zhejiang.machine.now()
     foreign = DirectoryPublished(bureau="anhui", version=9, published_at=now, stations=())
@@ -202,6 +215,86 @@ async def test_the_same_event_with_another_content_is_a_conflict(zhejiang: Burea
     assert letter["reason"] == "conflict"
     assert await zhejiang.states(other.case) == {}
     assert await zhejiang.states(first.case) == {1: "RECEIVED"}
+
+
+@pytest.mark.parametrize("first_applies", [True, False])
+async def test_a_conflict_stays_one_however_often_it_is_replayed(
+    zhejiang: Bureau, monkeypatch: pytest.MonkeyPatch, first_applies: bool
+) -> None:
+    first, other = permit_for(), permit_for()
+    with monkeypatch.context() as patch:
+        if not first_applies:
+            zhejiang.handle(patch, PermitIssued, failing)
+        event = await _tell(zhejiang, first)
+    await zhejiang.told(other, by="shanghai", event_id=event)
+    (letter,) = await letters(zhejiang)
+    kept = await zhejiang.one("SELECT * FROM receipt")
+    assert kept.outcome == ("applied" if first_applies else "not_yet")
+    assert (await preview(zhejiang, letter["id"])).json()["would"] == "conflict"
+    assert await replay(zhejiang, letter["id"]) == ["conflict"]
+    assert [(one["id"], one["reason"]) for one in await letters(zhejiang)] == [(letter["id"], "conflict")]
+    assert await zhejiang.states(other.case) == {}
+    assert await zhejiang.one("SELECT * FROM receipt") == kept
+
+
+async def test_a_database_that_is_away_during_a_replay_is_no_fault_of_the_letter(
+    zhejiang: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(session: Any, message: Any, received: Any) -> None:
+        raise DatabaseDown("the test's database is away")
+
+    await from_the_future(zhejiang)
+    zhejiang.machine.offset = timedelta(0)
+    (letter,) = await letters(zhejiang)
+    zhejiang.handle(monkeypatch, PermitIssued, away)
+    answer = await zhejiang.ask(O_OPERATOR, "POST", f"{LETTERS}/replay", {"letters": [letter["id"]]})
+    assert answer.status_code == 503
+    assert await letters(zhejiang) == [letter]
+
+
+async def test_a_topic_has_a_limit_of_letters_and_what_is_beyond_it_is_told_once_a_minute(
+    zhejiang: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(burial, "MOST_OPEN_LETTERS", 2)
+    rubbish = Record("zhejiang.transfers", "", {}, b"no envelope")
+    await zhejiang.deliver(*([rubbish] * 5), Record("zhejiang.stations", "", {}, b"no envelope"))
+    zhejiang.machine.offset += timedelta(minutes=1)
+    await zhejiang.deliver(*([rubbish] * 5))
+    kept = await letters(zhejiang)
+    assert [letter["topic"] for letter in kept] == ["zhejiang.transfers"] * 2 + ["zhejiang.stations"]
+    told = [row.object_id for row in await zhejiang.audit("messaging.receive", reason="not_kept")]
+    assert told == ["zhejiang.transfers"] * 2
+    await replay(zhejiang, kept[0]["id"])
+    assert len(await letters(zhejiang)) == 3
+    await zhejiang.ask(O_OPERATOR, "POST", f"{LETTERS}/{kept[0]['id']}/skip", {"reason": "演习"})
+    await zhejiang.deliver(rubbish)
+    assert len(await letters(zhejiang)) == 3  # there is room again
+
+
+async def test_a_letter_whose_message_dies_in_a_replay_is_closed_only_when_another_takes_its_place(
+    zhejiang: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = DirectoryPublished(bureau="anhui", version=9, published_at=zhejiang.machine.now(), stations=())
+    await zhejiang.deliver(zhejiang.sealed(foreign, by="shanghai", ahead_s=600))
+    zhejiang.machine.offset = timedelta(minutes=10)
+    zhejiang._tokens.clear()
+    (letter,) = await letters(zhejiang)
+    with monkeypatch.context() as patch:
+        patch.setattr(burial, "MOST_OPEN_LETTERS", 1)
+        assert await replay(zhejiang, letter["id"]) == ["not_kept"]
+    assert [one["id"] for one in await letters(zhejiang)] == [letter["id"]]
+    assert await replay(zhejiang, letter["id"]) == ["dead"]
+    assert [one["reason"] for one in await letters(zhejiang)] == ["content"]
+
+
+async def test_letters_are_swept_away_weeks_after_somebody_decided_them(zhejiang: Bureau) -> None:
+    await zhejiang.deliver(*([Record("zhejiang.transfers", "", {}, b"no envelope")] * 2))
+    first, second = await letters(zhejiang)
+    await zhejiang.ask(O_OPERATOR, "POST", f"{LETTERS}/{first['id']}/skip", {"reason": "演习"})
+    for days, left in ((44, [first["id"], second["id"]]), (2, [second["id"]])):
+        zhejiang.machine.offset += timedelta(days=days)
+        await zhejiang.wiring.bus_database.run(sweep_once, name="sweep")
+        assert [row.id for row in await zhejiang.rows("SELECT id FROM dead_letter ORDER BY id")] == left
 
 
 async def _tell(zhejiang: Bureau, permit: PermitIssued) -> Any:

@@ -1,10 +1,15 @@
 """Answers still owed, at both ends, with their age; and the peers from whom they are awaited."""
 
 from datetime import timedelta
+from typing import Any
 
+import pytest
+
+from shared.contract.messages import MigrationCertificateIssued
+from shared.messaging import NotYetApplicable, ask_due_now
 from tests.node.bureau import Bureau
 from tests.node.people import mover
-from tests.node.transfers.cases import COUNTER, O_VERIFIER, OPERATOR, application, approved, received, reviewed
+from tests.node.transfers.cases import COUNTER, O_VERIFIER, OPERATOR, application, approved, certificate_for, received, reviewed
 
 
 async def test_what_is_owed_is_listed_oldest_first_without_persons(shanghai: Bureau) -> None:
@@ -45,6 +50,25 @@ async def test_operators_see_when_a_peer_was_heard_and_why_it_did_not_answer(zhe
     assert peer["last_heard"]
     assert peer["last_attempt"]
     assert "unreachable" in peer["last_error"]
+
+
+async def test_a_peer_whose_message_must_wait_is_heard_of_and_asked_at_once(
+    shanghai: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The chunk rolls back, and is done again one by one: only what was committed has been heard."""
+
+    async def waits(session: Any, message: Any, received: Any) -> None:
+        raise NotYetApplicable("the test's fact must come first")
+
+    case, permit = await approved(shanghai)
+    shanghai.machine.offset += timedelta(minutes=5)
+    await ask_due_now(shanghai.wiring.bus_database, shanghai.wiring.asks)
+    asked = (await shanghai.owed(case))["transfers.certificate"]
+    assert (asked.asks, asked.next_ask_at > shanghai.machine.now()) == (1, True)
+    shanghai.handle(monkeypatch, MigrationCertificateIssued, waits)
+    await shanghai.told(certificate_for(permit), by="zhejiang")
+    assert (await shanghai.one("SELECT last_heard FROM peer WHERE bureau = 'zhejiang'")).last_heard is not None
+    assert (await shanghai.owed(case))["transfers.certificate"].next_ask_at <= shanghai.machine.now()
 
 
 async def test_a_peer_that_answers_again_is_no_longer_blamed(zhejiang: Bureau) -> None:

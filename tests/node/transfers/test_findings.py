@@ -31,6 +31,11 @@ async def test_r01_nobody_of_that_number(zhejiang: Bureau) -> None:
     assert await findings(zhejiang, await received(zhejiang, permit_for(STRANGER))) == [("R01", 1)]
 
 
+async def test_r08_another_division_than_the_dated_rules_were_judged_by(zhejiang: Bureau) -> None:
+    permit = permit_for(origin_division_code="330421")
+    assert await findings(zhejiang, await received(zhejiang, permit)) == [("R08", 1)]
+
+
 async def test_r02_another_name(zhejiang: Bureau) -> None:
     misspelt = Person(WANG.citizen_id_no, "汪演示")
     assert await findings(zhejiang, await received(zhejiang, permit_for(misspelt))) == [("R02", 1)]

@@ -43,10 +43,9 @@ async def test_the_question_names_role_purpose_and_case_and_hides_the_officer(sh
     await shanghai.done(COUNTER, case, "look-up")
     assert {bureau for bureau, _ in shanghai.peers.asked} == {"zhejiang"}
     questions = [asked.question for _, asked in shanghai.peers.asked]
-    numbers = (WANG.citizen_id_no, ZHOU_SON.citizen_id_no)
-    for number in numbers:
-        assert PersonStatus(citizen_id_no=number) in questions
-        assert ResidentForTransfer(citizen_id_no=number) in questions
+    for person in (WANG, ZHOU_SON):
+        assert PersonStatus(citizen_id_no=person.citizen_id_no) in questions
+        assert ResidentForTransfer(citizen_id_no=person.citizen_id_no, name=person.name) in questions
     for _, asked in shanghai.peers.asked:
         assert (asked.asker.role, asked.asker.purpose, asked.asker.case) == ("counter", "household_transfer", case)
         assert asked.asker.officer is not None

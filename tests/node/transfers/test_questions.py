@@ -13,7 +13,9 @@ from shared.contract.questions import (
     Asker,
     PersonStatus,
     Problem,
+    Question,
     ResidentForTransfer,
+    ResidentForTransferAnswer,
     TransferState,
     TransferStateAnswer,
 )
@@ -110,7 +112,7 @@ async def test_before_arriving_is_said_the_origin_is_asked(shanghai: Bureau) -> 
 
 
 async def test_an_excerpt_has_the_household_and_no_more_than_a_permit_needs(zhejiang: Bureau) -> None:
-    told = await zhejiang.answers(ResidentForTransfer(citizen_id_no=ZHOU.citizen_id_no), officer(), by="shanghai")
+    told = await zhejiang.answers(ResidentForTransfer(citizen_id_no=ZHOU.citizen_id_no, name=ZHOU.name), officer(), by="shanghai")
     resident = told.resident  # type: ignore[attr-defined]
     assert (resident.name, resident.station_name, resident.household_no) == (ZHOU.name, "乍浦派出所", "000000002")
     assert [one.name for one in resident.household] == [person.name for person, _ in FAMILY]  # in the order of the booklet
@@ -118,8 +120,16 @@ async def test_an_excerpt_has_the_household_and_no_more_than_a_permit_needs(zhej
     assert "教师" not in str(told)
 
 
+async def test_who_has_the_number_and_not_the_name_is_told_nothing_of_the_person(zhejiang: Bureau) -> None:
+    question = ResidentForTransfer(citizen_id_no=ZHOU.citizen_id_no, name="假演示")
+    told = await zhejiang.answers(question, officer(), by="shanghai")
+    assert told == ResidentForTransferAnswer(found=True, name_differs=True)
+
+
 async def test_the_answer_is_audited_with_who_asked_why_and_what_was_told(zhejiang: Bureau) -> None:
-    await zhejiang.answers(ResidentForTransfer(citizen_id_no=ZHOU.citizen_id_no), officer("verifier"), by="shanghai")
+    await zhejiang.answers(
+        ResidentForTransfer(citizen_id_no=ZHOU.citizen_id_no, name=ZHOU.name), officer("verifier"), by="shanghai"
+    )
     (row,) = await zhejiang.audit("population.read")
     assert (row.actor_kind, row.actor, row.role) == ("peer", "shanghai", "verifier")
     assert (row.purpose, row.case_id) == ("household_transfer", UUID(CASE))
@@ -145,18 +155,27 @@ async def test_a_miss_is_audited_too(zhejiang: Bureau) -> None:
         officer(case=None),
     ],
 )
-@pytest.mark.parametrize("kind", [PersonStatus, ResidentForTransfer])
-async def test_who_may_not_ask_is_refused_sealed_and_audited(
-    quiet_zhejiang: Bureau, kind: type[PersonStatus] | type[ResidentForTransfer], asker: Asker
-) -> None:
+@pytest.mark.parametrize(
+    "question",
+    [PersonStatus(citizen_id_no=WANG.citizen_id_no), ResidentForTransfer(citizen_id_no=WANG.citizen_id_no, name=WANG.name)],
+    ids=lambda question: type(question).__name__,
+)
+async def test_who_may_not_ask_is_refused_sealed_and_audited(quiet_zhejiang: Bureau, question: Question, asker: Asker) -> None:
     before = len(await quiet_zhejiang.audit())
-    told = await quiet_zhejiang.answers(kind(citizen_id_no=WANG.citizen_id_no), asker, by="shanghai")
+    told = await quiet_zhejiang.answers(question, asker, by="shanghai")
     assert isinstance(told, Problem)
     assert (told.status, told.code) == (403, "forbidden")
     assert WANG.name not in str(told)
     (row,) = (await quiet_zhejiang.audit())[before:]  # and none that says that somebody was read
     assert (row.action, row.decision, row.peer) == ("peers.answer", "denied", "shanghai")
     assert row.reason
+
+
+async def test_a_peer_is_heard_of_although_its_question_is_refused(zhejiang: Bureau) -> None:
+    """Its incarnation, too: the answer that was begun is rolled back, the note of its refusal is not."""
+    await zhejiang.answers(PersonStatus(citizen_id_no=WANG.citizen_id_no), officer("janitor"), by="shanghai")
+    assert (await zhejiang.one("SELECT incarnation FROM peer WHERE bureau = 'shanghai'")).incarnation == 1
+    assert zhejiang.wiring.receiver.seen["shanghai"] == 1
 
 
 async def test_a_question_asked_twice_is_answered_once(zhejiang: Bureau) -> None:

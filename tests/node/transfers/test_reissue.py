@@ -3,8 +3,11 @@
 from datetime import date
 from uuid import UUID
 
+import pytest
+
+from services.bureau.transfers.acts import origin
 from shared.contract.messages import MigrationCertificateIssued, ReissueRequested
-from tests.node.bureau import Bureau
+from tests.node.bureau import Bureau, faults
 from tests.node.transfers.cases import O_VERIFIER, sealed
 from tests.node.transfers.traces import assert_audited, owed_as, receipts, stored_case
 
@@ -67,3 +70,13 @@ async def test_the_settlement_is_due_with_the_new_certificates_end_and_as_old_as
     assert owed_as(before) == ("shanghai", "by_them", "2021-01-28")
     assert owed_as(after) == ("shanghai", "by_them", "2021-02-19")
     assert (after.since, after.business_since) == (before.since, before.business_since)
+
+
+async def test_after_the_last_issue_there_is_none(zhejiang: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(origin, "ISSUE_MAX", 2)
+    case, _ = await sealed(zhejiang)
+    await zhejiang.done(O_VERIFIER, case, "reissue")
+    before = await zhejiang.fingerprint()
+    answer = await zhejiang.act(O_VERIFIER, case, "reissue")
+    assert (answer.status_code, faults(answer)) == (422, [("issue", "issues")])
+    assert await zhejiang.fingerprint() == before

@@ -84,7 +84,7 @@ async def test_an_act_begins_in_its_states_only(
         answer = await bureau.act(OFFICERS[side][tried.role], cases[place], tried.path, tried.body)
         assert answer.status_code == 409, f"{place}: {answer.status_code} {answer.text}"
         assert answer.json()["code"] == "not_in_this_state", place
-        assert state in answer.json()["detail"], place
+        assert state in answer.json()["states"], place
         assert await bureau.fingerprint() == before, place
         assert len(await bureau.audit()) == rows, place
 

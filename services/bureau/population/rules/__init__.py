@@ -11,7 +11,13 @@ from services.bureau.population.rules.register import (
     next_household_no,
     require_row_change,
 )
-from services.bureau.population.rules.relations import OTHER_RELATIVE, booklet_order, can_be_head, relation_to_new_head
+from services.bureau.population.rules.relations import (
+    OTHER_RELATIVE,
+    RelationCode,
+    booklet_order,
+    can_be_head,
+    relation_to_new_head,
+)
 
 __all__ = [
     "OTHER_RELATIVE",
@@ -22,6 +28,7 @@ __all__ = [
     "HouseholdRow",
     "NotInRegister",
     "RegisterRefused",
+    "RelationCode",
     "ResidentRow",
     "RowRefused",
     "RowState",

@@ -13,7 +13,7 @@ from uuid import UUID
 from pydantic import ValidationError
 from uuid_utils.compat import uuid7
 
-from services.bureau.population.rules.relations import BOOKLET_ORDER
+from services.bureau.population.rules.relations import RELATIONS
 from services.bureau.population.tables import HEAD_RELATION, HouseholdAddress, HouseholdType, ResidentRecord
 from shared.identifiers.citizen_id import SOURCE as CITIZEN_ID_SOURCE
 from shared.identifiers.citizen_id import CitizenIdNo, parse_citizen_id_no
@@ -42,10 +42,9 @@ REQUIRED: Final = ("station_code", "household_no", "address", "relation_code", "
 
 _KIN_NUMBERS: Final = ("guardian_id_no", "father_id_no", "mother_id_no", "spouse_id_no")
 _PAST_DATES: Final = ("moved_in_on", "address_since", "id_card_valid_from", "registered_on")
-_RELATIONS: Final = frozenset(f"{number:02d}" for number in range(1, 100)) - {"01"}
 # field -> (values, standard): GB/T 3304 has 56 peoples, 97 other, 98 of foreign blood.
 _CODES: Final[Mapping[str, tuple[frozenset[str], str]]] = {
-    "relation_code": (frozenset(code for code in _RELATIONS if code[0] in BOOKLET_ORDER), "GB/T 4761"),
+    "relation_code": (RELATIONS, "GB/T 4761"),
     "ethnicity_code": (frozenset({*(f"{number:02d}" for number in range(1, 57)), "97", "98"}), "GB/T 3304"),
     "marital_status_code": (frozenset({"10", "20", "21", "22", "23", "30", "40", "90"}), "GB/T 2261.2"),
     "education_code": (frozenset(f"{tens}{units}" for tens in "12346789" for units in "0123456789"), "GB/T 4658"),

@@ -1,10 +1,15 @@
 """Relations to the head of a household (与户主关系, GB/T 4761): the order of the booklet, and what a new head makes of them."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
 
 from services.bureau.population.rules.register import ResidentRow
 from services.bureau.population.tables import HEAD_RELATION, RowKind
+from shared.contract.fields import CODE_MAX_CHARS, Code
+from shared.identifiers.texts import N_
 
 OTHER_RELATIVE: Final = "97"
 """其他亲属: what is written until somebody looks closer."""
@@ -12,6 +17,8 @@ OTHER_RELATIVE: Final = "97"
 # First digit of the code -> place in the booklet (domain.md 4.4(d)): 户主, 配偶, 子女, 孙子女, 父母, 祖父母/外祖父母, 兄弟姐妹,
 # 旁系和其他.
 BOOKLET_ORDER: Final = {"0": 0, "1": 1, "2": 2, "3": 2, "4": 3, "5": 4, "6": 5, "7": 6, "8": 7, "9": 7}
+RELATIONS: Final = frozenset(code for code in (f"{number:02d}" for number in range(2, 100)) if code[0] in BOOKLET_ORDER)
+"""Relations to the head (GB/T 4761), the head's own among them; 01 is "self" and names no relation."""
 _MALE = "1"
 # (class of the new head, class of the member) as the old head saw them -> what the member is to the new head, (male, not male).
 # "head" is the old head. Only the close family; the rest becomes OTHER_RELATIVE.
@@ -47,6 +54,16 @@ _CLASSES: Final = {
     "6": "grandparent",
     "7": "sibling",
 }
+
+
+def _relation(code: str) -> str:
+    if code not in RELATIONS:
+        message = N_("code {code} is not in the table")
+        raise PydanticCustomError("code", message, {"code": code[:CODE_MAX_CHARS], "source": "GB/T 4761", "msgid": message})
+    return code
+
+
+RelationCode = Annotated[Code, AfterValidator(_relation)]
 
 
 def booklet_order(members: Iterable[ResidentRow]) -> list[ResidentRow]:

@@ -74,13 +74,28 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("error", sa.Text(), nullable=False),
         sa.Column("first_seen", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_try_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("resolved_by", sa.Text(), nullable=True),
         sa.Column("resolution", sa.Text(), nullable=True),
+        sa.Column("skip_reason", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_dead_letter")),
-        sa.UniqueConstraint("topic", "partition", "offset", name=op.f("uq_dead_letter_topic_partition_offset")),
+    )
+    op.create_index(
+        "ix_dead_letter_next_try",
+        "dead_letter",
+        ["next_try_at"],
+        unique=False,
+        postgresql_where=sa.text("next_try_at IS NOT NULL"),
     )
     op.create_index("ix_dead_letter_open", "dead_letter", ["id"], unique=False, postgresql_where=sa.text("resolved_at IS NULL"))
+    op.create_index(
+        "uq_dead_letter_open",
+        "dead_letter",
+        ["topic", "partition", "offset"],
+        unique=True,
+        postgresql_where=sa.text("resolved_at IS NULL"),
+    )
     op.create_table(
         "directory",
         sa.Column("bureau", sa.Text(), nullable=False),
@@ -438,7 +453,9 @@ def downgrade() -> None:
     op.drop_table("household")
     op.drop_table("directory_told")
     op.drop_table("directory")
+    op.drop_index("uq_dead_letter_open", table_name="dead_letter", postgresql_where=sa.text("resolved_at IS NULL"))
     op.drop_index("ix_dead_letter_open", table_name="dead_letter", postgresql_where=sa.text("resolved_at IS NULL"))
+    op.drop_index("ix_dead_letter_next_try", table_name="dead_letter", postgresql_where=sa.text("next_try_at IS NOT NULL"))
     op.drop_table("dead_letter")
     op.drop_table("consumer_offset")
     op.drop_index(op.f("ix_audit_case_id"), table_name="audit", postgresql_where=sa.text("case_id IS NOT NULL"))

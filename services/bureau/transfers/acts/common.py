@@ -9,11 +9,12 @@ from services.bureau.transfers.acts.cases import load_for_officer
 from services.bureau.transfers.acts.moving import conclude, happen
 from services.bureau.transfers.rules.case import Case
 from services.bureau.transfers.rules.documents import Issuer
-from services.bureau.transfers.rules.errors import NotInThisState
+from services.bureau.transfers.rules.errors import ACTS, NotInThisState
 from services.bureau.transfers.states import On, Side
 from services.bureau.transfers.tables import Application, Note
 from shared.database import Session
 from shared.identifiers.bureau import province_of_bureau
+from shared.identifiers.texts import N_
 from shared.identifiers.unit_code import division_of_unit
 
 
@@ -38,7 +39,7 @@ async def act_on(session: Session, case: Case, on: On) -> None:
     """One act on all members in a state where it begins. Raises NotInThisState when there is none."""
     moved = await happen(session, case, on, sorted(case.members))
     if not moved.changed:
-        raise NotInThisState(on.value, (member.state for member in case.in_order()))
+        raise NotInThisState(ACTS[on], case)
     await conclude(session, case, on.value, [moved])
 
 
@@ -50,7 +51,7 @@ def add_note(session: Session, case: Case, kind: str, text: str) -> None:
 
 def application_of(case: Case) -> Application:
     if case.side is not Side.DESTINATION or case.file.application is None:
-        raise NotInThisState("application", (member.state for member in case.in_order()))
+        raise NotInThisState(N_("work on the application"), case)
     return case.file.application
 
 

@@ -28,7 +28,7 @@ from services.bureau.transfers.rules.application import (
 )
 from services.bureau.transfers.rules.case import Case, Member
 from services.bureau.transfers.rules.documents import Numbers, make_permit
-from services.bureau.transfers.rules.errors import PROTOCOL, REGULATIONS, ApplicationRefused, NotInThisState, fault
+from services.bureau.transfers.rules.errors import ACTS, PROTOCOL, REGULATIONS, ApplicationRefused, NotInThisState, fault
 from services.bureau.transfers.states import BEGINS, On, Side, State
 from services.bureau.transfers.tables import MOVED_OUT, ONE_OPEN_CASE, PACKAGE_PERMIT, Application, Mover, NewHome, OldHome
 from shared.contract.codes import VoidReason
@@ -118,10 +118,10 @@ async def _knowledge(session: Session, officer: Officer, form: ApplicationForm) 
         station_division=officer.post.division_code,
         today=today,
         origin_bureau=origin_bureau,
-        origin_station_known=any(one.code == form.origin.station_code for one in directory),
+        origin_station_division=next((one.division_code for one in directory if one.code == form.origin.station_code), None),
         directory_known=bool(directory),
         registered_here=frozenset(registered),
-        sponsor_registered=sponsor is not None and sponsor.is_present,
+        sponsor_name=None if sponsor is None or not sponsor.is_present else sponsor.personal.name,
         household_known=home is not None and home.dissolved_on is None,
         household_has_head=home is not None and home.head_resident_id is not None,
         open_cases=open_cases,
@@ -251,7 +251,7 @@ async def approve(session: Session, officer: Officer, case_id: UUID, hrss_approv
     require(session, officer, "transfers.approve_talent" if case.category == "TALENT" else "transfers.approve", case)
     application = application_of(case)
     if not case.in_state(State.UNDER_REVIEW):  # before the permit is made: what was never accepted has nobody who accepted it
-        raise NotInThisState(On.APPROVE.value, (member.state for member in case.in_order()))
+        raise NotInThisState(ACTS[On.APPROVE], case)
     if application.category == "TALENT":
         if hrss_approval_no is None:
             message = N_("a talent transfer needs the approval number of the human resources and social security department")
@@ -298,7 +298,7 @@ async def wait(session: Session, officer: Officer, case_id: UUID, reason: str) -
     """The permit has ended and no certificate is there: wait on, with a reason (the origin may not seal on it, R07)."""
     case = await load_for(session, officer, "transfers.wait", case_id)
     if not case.in_state(State.APPROVED):
-        raise NotInThisState("wait", (member.state for member in case.in_order()))
+        raise NotInThisState(N_("wait on"), case)
     if case.permit_valid_until is None or session.node.business_today() <= case.permit_valid_until:
         message = N_("the permit is valid until {date}: nothing to decide yet")
         until = "" if case.permit_valid_until is None else case.permit_valid_until.isoformat()

@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 from services.bureau.access.callers import Officer
 from services.bureau.population import acts as population
 from services.bureau.population.acts import NewHousehold, Placement
-from services.bureau.population.rules import ResidentRow, relation_to_new_head
+from services.bureau.population.rules import RelationCode, ResidentRow, relation_to_new_head
 from services.bureau.population.tables import HEAD_RELATION
 from services.bureau.stations import acts as stations
 from services.bureau.stations.acts import UnknownStation
@@ -19,12 +19,20 @@ from services.bureau.transfers.acts.common import act_on, add_note, issuer_of, l
 from services.bureau.transfers.acts.moving import conclude, renew_settlement_due, say
 from services.bureau.transfers.rules.case import Case
 from services.bureau.transfers.rules.documents import Numbers, make_certificate, reissued
-from services.bureau.transfers.rules.errors import PROTOCOL, REGULATIONS, ApplicationRefused, NotInThisState, SealRefused, fault
+from services.bureau.transfers.rules.errors import (
+    ACTS,
+    PROTOCOL,
+    REGULATIONS,
+    ApplicationRefused,
+    NotInThisState,
+    SealRefused,
+    fault,
+)
 from services.bureau.transfers.rules.findings import OFFICERS_CHOICE, Finding, Registered, findings_of
 from services.bureau.transfers.states import On, Side, State
 from services.bureau.transfers.tables import MOVED_OUT, PACKAGE_CERTIFICATE, Return
 from shared.contract.codes import ReturnCode
-from shared.contract.fields import Address, Code, HouseholdNo, ReasonText, contract_error
+from shared.contract.fields import ISSUE_MAX, Address, HouseholdNo, ReasonText, contract_error
 from shared.contract.records import MoveInPermit
 from shared.database import Session
 from shared.identifiers.bureau import BureauCode
@@ -58,7 +66,7 @@ class RestoreForm(Form):
 
     reason: Annotated[ReasonText, Field(min_length=1)]
     household_no: HouseholdNo | None = None
-    relation_to_head_code: Code = HEAD_RELATION
+    relation_to_head_code: RelationCode = HEAD_RELATION
     new_household_address: Address | None = None
 
     @model_validator(mode="after")
@@ -84,8 +92,11 @@ async def _registered(session: Session, case: Case, *, lock: bool) -> list[Regis
         number = member.citizen_id_no
         resident = None if number is None else await population.find_resident(session, number, lock=lock)
         holds = [] if resident is None else await population.holds_of(session, resident.id)
-        kept_at = "" if resident is None else await _keeper(session, resident.station_code)
-        found.append(Registered(member, resident, holds, kept_at))
+        kept_at, division_code = "", ""
+        if resident is not None:
+            kept_at = await _keeper(session, resident.station_code)
+            division_code = (await population.get_household(session, resident.household_id)).division_code
+        found.append(Registered(member, resident, holds, kept_at, division_code))
     return found
 
 
@@ -197,7 +208,10 @@ async def reissue(session: Session, officer: Officer, case_id: UUID) -> Case:
     case = await load_for(session, officer, "transfers.reissue", case_id)
     sealed, certificate = case.in_state(State.SEALED), case.file.certificate
     if not sealed or certificate is None:
-        raise NotInThisState("reissue", (member.state for member in case.in_order()))
+        raise NotInThisState(N_("issue the certificate again"), case)
+    if certificate.issue >= ISSUE_MAX:
+        message = N_("the certificate has been issued {count} times: ask the destination to void the case")
+        raise ApplicationRefused(fault("issue", "issues", PROTOCOL, message, count=ISSUE_MAX))
     fresh = reissued(certificate, await _numbers(session, case), await issuer_of(session, officer))
     case.migration_no, case.issue, case.certificate_valid_until = fresh.migration_no, fresh.issue, fresh.valid_until
     case.reissue_asked = False
@@ -214,12 +228,12 @@ async def restore(session: Session, officer: Officer, case_id: UUID, form: Resto
     case = await load_for(session, officer, "transfers.restore", case_id)
     restored = case.in_state(State.RESTORED)
     if not restored:
-        raise NotInThisState("restore", (member.state for member in case.in_order()))
+        raise NotInThisState(N_("enter the restoration"), case)
     places = {member.place for member in restored}
     registered = [one.resident for one in await _registered(session, case, lock=True) if one.member.place in places]
     due = [resident for resident in registered if resident is not None and resident.restoration_due]
     if not due:
-        raise NotInThisState("restore", ["already entered"])
+        raise NotInThisState(N_("enter the restoration again"), case)
     for resident, placement in await _placements(session, officer, case, form, due):
         await population.confirm_restoration(session, resident.id, placement=placement, reason=form.reason)
     await conclude(session, case, "restore", [])
@@ -253,10 +267,10 @@ async def _placements(
 def _require_all(case: Case, on: On, state: State) -> None:
     """A household moves as one case: the act is for all members or none."""
     if case.side is not Side.ORIGIN or len(case.in_state(state)) != len(case.members):
-        raise NotInThisState(on.value, (member.state for member in case.in_order()))
+        raise NotInThisState(ACTS[on], case)
 
 
 def _permit_of(case: Case) -> MoveInPermit:
     if case.side is not Side.ORIGIN or case.file.permit is None:
-        raise NotInThisState("verify", (member.state for member in case.in_order()))
+        raise NotInThisState(N_("verify the permit"), case)
     return case.file.permit

@@ -24,6 +24,7 @@ from services.bureau.transfers.states import REISSUE, TERMINAL, TRANSFER, Side, 
 from services.bureau.transfers.tables import transfer_case, transfer_member
 from shared.audit import AuditEntry, write_audit
 from shared.database import Session
+from shared.identifiers.texts import N_
 from shared.messaging.statements import PEERS_HEARD
 
 PAGE_CASES = 50
@@ -111,7 +112,7 @@ async def begin_look_up(session: Session, officer: Officer, case_id: UUID) -> Ca
     grant = require(session, officer, "transfers.look_up_origin", case)
     application_of(case)
     if case.has_ended:
-        raise NotInThisState("look up", (member.state for member in case.in_order()))
+        raise NotInThisState(N_("ask the origin's register"), case)
     await write_audit(
         session,
         AuditEntry(
@@ -151,7 +152,7 @@ async def ask_again(session: Session, officer: Officer, case_id: UUID) -> list[s
     waits = {a.owed.what.value for m in case.in_order() if (a := TRANSFER.awaits(case.side, m.state)) is not None}
     asked = [what for what in sorted(waits | {REISSUE.owed.what.value}) if await say_again(session, case, what)]
     if not asked:
-        raise NotInThisState("ask again", (member.state for member in case.in_order()))
+        raise NotInThisState(N_("ask again"), case)
     await conclude(session, case, "ask again", [])
     return asked
 

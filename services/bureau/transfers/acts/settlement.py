@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, Strict
 
 from services.bureau.access.callers import Officer
 from services.bureau.population import acts as population
@@ -12,7 +12,15 @@ from services.bureau.population.tables import HEAD_RELATION
 from services.bureau.transfers.acts.common import add_note, load_for
 from services.bureau.transfers.acts.moving import conclude, happen
 from services.bureau.transfers.rules.case import Case
-from services.bureau.transfers.rules.errors import NOTICE_1994, PROTOCOL, REGULATIONS, ApplicationRefused, NotInThisState, fault
+from services.bureau.transfers.rules.errors import (
+    ACTS,
+    NOTICE_1994,
+    PROTOCOL,
+    REGULATIONS,
+    ApplicationRefused,
+    NotInThisState,
+    fault,
+)
 from services.bureau.transfers.rules.speech import ask_for_reissue
 from services.bureau.transfers.states import On, State
 from shared.contract.codes import VoidReason
@@ -22,6 +30,8 @@ from shared.identifiers.texts import N_
 from shared.messaging import record
 from shared.web import Form
 
+SignedPlace = Annotated[Place, Strict()]
+
 
 class SettlementForm(Form):
     """落户: who signed at the counter. Every certified member is either signed or not; those not signing are voided.
@@ -30,8 +40,8 @@ class SettlementForm(Form):
     settled although the migration certificate has ended.
     """
 
-    signed: Annotated[tuple[Place, ...], Field(min_length=1, max_length=MEMBERS_MAX)]
-    not_signing: Annotated[tuple[Place, ...], Field(max_length=MEMBERS_MAX)] = ()
+    signed: Annotated[tuple[SignedPlace, ...], Field(min_length=1, max_length=MEMBERS_MAX)]
+    not_signing: Annotated[tuple[SignedPlace, ...], Field(max_length=MEMBERS_MAX)] = ()
     not_signing_reason: ReasonText = ""
     household_no: HouseholdNo | None = None
     late_reason: ReasonText = ""
@@ -44,7 +54,7 @@ async def settle(session: Session, officer: Officer, case_id: UUID, form: Settle
     case = await load_for(session, officer, "transfers.settle", case_id)
     certified = {member.place for member in case.in_state(State.CERTIFIED)}
     if not certified:
-        raise NotInThisState(On.SIGN.value, (member.state for member in case.in_order()))
+        raise NotInThisState(ACTS[On.SIGN], case)
     named = [*form.signed, *form.not_signing]
     if sorted(named) != sorted(certified):
         message = N_("each of the members {places} must be named once, as signed or as not signing")
@@ -98,7 +108,7 @@ async def request_reissue(session: Session, officer: Officer, case_id: UUID, rea
     """Ask the origin to issue the migration certificate again (补发): lost, or ended before the citizen came."""
     case = await load_for(session, officer, "transfers.request_reissue", case_id)
     if not case.in_state(State.CERTIFIED):
-        raise NotInThisState("request reissue", (member.state for member in case.in_order()))
+        raise NotInThisState(N_("ask for a new certificate"), case)
     case.reissue_asked = True
     case.write(reissue_text=reason)
     await record(session, ask_for_reissue(case, today=session.node.business_today()), to=case.counterpart)

@@ -2,26 +2,28 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from types import MappingProxyType
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StrictBool, StringConstraints, ValidationInfo, field_validator
 
+from services.bureau.population.rules import RelationCode
 from services.bureau.population.tables import HEAD_RELATION
 from services.bureau.rulebook import Closed, DatedRule, Movement, RuleBook
 from services.bureau.transfers.rules.errors import PROTOCOL, REGULATIONS, RuleClosed, fault
 from services.bureau.transfers.tables import Application
-from shared.contract.fields import MEMBERS_MAX, Address, Code, HouseholdNo, Name, Phone, ReasonText, contract_error
+from shared.contract.fields import MEMBERS_MAX, Address, HouseholdNo, Phone, ReasonText, contract_error
 from shared.identifiers.citizen_id import CitizenIdNumber, parse_citizen_id_no
 from shared.identifiers.division import DivisionCode, bureau_of_division, full_division_name
 from shared.identifiers.errors import Fault
 from shared.identifiers.texts import N_
 from shared.identifiers.unit_code import UnitCode, bureau_of_unit
-from shared.web import Form
+from shared.web import Form, PersonName
 
 PERMIT_VALID_DAYS: Final = 40  # AS02
 MINOR_UNDER_YEARS: Final = 18
+APPLIED_AT_MOST_DAYS_AGO: Final = 366  # who applied longer ago fills in a new form
 POLICY: Final = "长三角区域跨省户口网上迁移"
 ONE_PLACE: Final = f"{REGULATIONS} Art. 6"
 UNIT_CODES: Final = "GA/T 380-2012"
@@ -40,8 +42,10 @@ class PersonForm(Form):
     """A person who moves. Sex and birth date are read from the id number (GB 11643-1999)."""
 
     citizen_id_no: CitizenIdNumber
-    name: Name
-    relation_to_head_code: Code = Field(default=HEAD_RELATION, description="relation to the head of the new household, GB/T 4761")
+    name: PersonName
+    relation_to_head_code: RelationCode = Field(
+        default=HEAD_RELATION, description="relation to the head of the new household, GB/T 4761"
+    )
 
 
 class ApplicantForm(PersonForm):
@@ -51,7 +55,7 @@ class ApplicantForm(PersonForm):
 class MemberForm(PersonForm):
     """Who moves with the applicant (随迁)."""
 
-    relation_to_applicant_code: Code
+    relation_to_applicant_code: RelationCode
 
 
 class OriginForm(Form):
@@ -73,7 +77,7 @@ class DestinationForm(Form):
 class SponsorForm(Form):
     """Whom the applicant joins (投靠), a resident here."""
 
-    name: Name
+    name: PersonName
     citizen_id_no: CitizenIdNumber
 
 
@@ -89,18 +93,19 @@ class ApplicationForm(Form):
     origin: OriginForm
     destination: DestinationForm
     sponsor: SponsorForm | None = None
-    notice_signed: bool = Field(description="《长三角区域跨省户口网上迁移告知单》 signed")
+    notice_signed: StrictBool = Field(description="《长三角区域跨省户口网上迁移告知单》 signed")
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        allowed = REASONS[self.category]
-        if self.reason_code not in allowed:
+    @field_validator("reason_code")
+    @classmethod
+    def _fits_category(cls, code: str, others: ValidationInfo) -> str:
+        allowed = REASONS.get(others.data.get("category", ""), frozenset({code}))  # a wrong category has its own fault
+        if code not in allowed:
             raise contract_error(
                 "reason_of_category",
                 N_("reason_code must be one of {allowed} for this category"),
                 allowed=", ".join(sorted(allowed)),
             )
-        return self
+        return code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,10 +116,10 @@ class Knowledge:
     station_division: str
     today: date
     origin_bureau: str | None
-    origin_station_known: bool
+    origin_station_division: str | None  # as its bureau publishes it; None: no such station there
     directory_known: bool
     registered_here: frozenset[str]
-    sponsor_registered: bool
+    sponsor_name: str | None  # in this register; None: not registered here
     household_known: bool  # the one that the form names, if it names one
     household_has_head: bool
     open_cases: Mapping[str, tuple[str, str, str]]  # citizen id number -> (case number, the other bureau, since)
@@ -127,12 +132,18 @@ def faults_of(form: ApplicationForm, known: Knowledge) -> Iterator[Fault]:
     yield from _faults_of_household(form, known)
     if form.applied_on is not None and form.applied_on > known.today:
         yield fault("applied_on", "future", POLICY, N_("{date} lies in the future"), date=form.applied_on.isoformat())
+    if form.applied_on is not None and form.applied_on < known.today - timedelta(days=APPLIED_AT_MOST_DAYS_AGO):
+        message = N_("an application on paper is at most {days} days old")
+        yield fault("applied_on", "too_old", POLICY, message, days=APPLIED_AT_MOST_DAYS_AGO)
     if not form.notice_signed:
         yield fault("notice_signed", "notice", POLICY, N_("the notice for online transfer must be signed first"))
     if form.category == "KINSHIP" and form.sponsor is None:
         yield fault("sponsor", "missing", POLICY, N_("joining a relative needs the relative's name and id number"))
-    elif form.sponsor is not None and form.category == "KINSHIP" and not known.sponsor_registered:
-        yield fault("sponsor.citizen_id_no", "not_registered_here", REGULATIONS, N_("the relative is not registered here"))
+    elif form.sponsor is not None and form.category == "KINSHIP":
+        if known.sponsor_name is None:
+            yield fault("sponsor.citizen_id_no", "not_registered_here", REGULATIONS, N_("the relative is not registered here"))
+        elif known.sponsor_name != form.sponsor.name:
+            yield fault("sponsor.name", "differs", REGULATIONS, N_("the name differs from the register"))
 
 
 def _faults_of_persons(form: ApplicationForm, known: Knowledge) -> Iterator[Fault]:
@@ -176,9 +187,13 @@ def _faults_of_places(form: ApplicationForm, known: Knowledge) -> Iterator[Fault
     elif not known.directory_known:
         message = N_("no directory of {bureau} has arrived yet: try again shortly")
         yield fault("origin.station_code", "no_directory", PROTOCOL, message, bureau=bureau)
-    elif not known.origin_station_known:
+    elif known.origin_station_division is None:
         message = N_("station {code} is not in the directory that {bureau} publishes")
         yield fault("origin.station_code", "unknown_station", UNIT_CODES, message, code=origin.station_code, bureau=bureau)
+    elif origin.division_code != known.origin_station_division:  # the dated rules are judged by it
+        message = N_("station {station} registers in division {code}")
+        code = known.origin_station_division
+        yield fault("origin.division_code", "other_division", REGULATIONS, message, station=origin.station_code, code=code)
     if form.destination.division_code != known.station_division:
         message = N_("this station registers in division {code}")
         yield fault("destination.division_code", "other_station", REGULATIONS, message, code=known.station_division)

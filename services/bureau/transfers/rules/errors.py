@@ -9,15 +9,37 @@ ProblemError
  └─ RuleClosed          422   the transfer is not open between these places on this date
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Final
 
+from services.bureau.transfers.rules.case import Case
+from services.bureau.transfers.states import LABELS, On
 from shared.identifiers.errors import Fault
 from shared.identifiers.texts import N_
-from shared.web import Conflict, InvalidInput, NotFound
+from shared.web import Conflict, InvalidInput, NotFound, Terms
 
 PROTOCOL = "Quanyu transfer protocol"
 REGULATIONS = "户口登记条例"
 NOTICE_1994 = "《公安部关于启用新的户口迁移证、户口准迁证的通知》（1994-07-11）"
+
+ACTS: Final[Mapping[On, str]] = MappingProxyType(
+    {
+        On.ACCEPT: N_("accept the application"),
+        On.ASK_SUPPLEMENT: N_("ask for a supplement"),
+        On.SUPPLEMENTED: N_("take the supplement"),
+        On.SUBMIT: N_("submit for approval"),
+        On.APPROVE: N_("approve"),
+        On.REFUSE: N_("not approve"),
+        On.WITHDRAW: N_("withdraw the application"),
+        On.VOID: N_("void"),
+        On.SIGN: N_("settle"),
+        On.CERTIFY: N_("cancel on move-out"),
+        On.RETURN: N_("return the permit"),
+        On.ASK_CANCEL: N_("ask the destination to void"),
+    }
+)
+"""What officers do, as people call it."""
 
 
 class NoSuchCase(NotFound):
@@ -34,9 +56,14 @@ class NotInThisState(Conflict):
 
     code = "not_in_this_state"
 
-    def __init__(self, act: str, states: Iterable[str]) -> None:
-        listed = ", ".join(sorted(set(states)))
-        super().__init__(N_("the act '{act}' does not begin in the state {states}"), values={"act": act, "states": listed})
+    def __init__(self, act: str, case: Case) -> None:
+        """`act`: what was to be done, as people call it (a gettext msgid)."""
+        labels = {LABELS[case.side, member.state] for member in case.members.values()}
+        states = sorted({member.state.value for member in case.members.values()})
+        values = {"act": Terms((act,)), "states": Terms(tuple(sorted(labels)))}
+        super().__init__(
+            N_("this cannot be done now: {act}; the case stands at: {states}"), values=values, more={"states": states}
+        )
 
 
 class SealRefused(Conflict):

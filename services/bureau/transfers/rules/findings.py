@@ -49,6 +49,8 @@ class Registered:
     resident: ResidentRow | None
     holds: Sequence[HoldRow]
     kept_at: str
+    division_code: str
+    """Of the person's household."""
 
 
 def findings_of(permit: MoveInPermit, registered: Sequence[Registered], *, station_code: str, today: date) -> list[Finding]:
@@ -60,6 +62,11 @@ def findings_of(permit: MoveInPermit, registered: Sequence[Registered], *, stati
                                                       date=permit.valid_until.isoformat())))  # fmt: skip
     for one in registered:
         found.extend(_findings_of_member(one, station_code))
+        if one.division_code and one.division_code != permit.origin_division_code:  # the dated rules were judged by the permit's
+            message = N_("registered in division {code}; the permit says {named}")
+            other = fault("permit.origin_division_code", "R08", REGULATIONS, message, code=one.division_code,
+                          named=permit.origin_division_code)  # fmt: skip
+            found.append(Finding(ReturnCode.R08, one.member.place, other))
     households = {one.resident.household_id for one in registered if one.resident is not None}
     if len(households) > 1:
         message = N_("the members are registered in {count} different households")
