@@ -1,6 +1,5 @@
 """`quanyu register`: files of residents into a bureau's register, checked first; synthetic residents. No node need run."""
 
-import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from services.bureau.population.acts import ImportReport
 from services.bureau.population.rules.importing import Faults, LineFault
 from services.bureau.wiring import BUSINESS_CLOCK_FILE
 from services.cli.common import DEMO_FOLDER, WRONG_USE, Bureau, RunFolderOption, language_of, postgres_address
+from services.harness.interrupts import run_interruptibly
 from services.harness.population import write_csv
 from services.harness.registers import Register, check_file, generate, import_file, population_of
 from services.harness.run_folder import read_settings
@@ -82,7 +82,7 @@ def import_(
     )
     register = _register(bureau, folder, database_url, keys_folder)
     with _sentences(register):
-        report = asyncio.run(import_file(register, file, progress=progress))
+        report = run_interruptibly(import_file(register, file, progress=progress))
     progress.end()
     _tell_imported(report, bureau, teller)
 
@@ -106,7 +106,7 @@ def generate_(
         return
     register = _register(bureau, folder, database_url, keys_folder)
     with _sentences(register):
-        written = asyncio.run(generate(register, count=count, seed=seed, progress=progress))
+        written = run_interruptibly(generate(register, count=count, seed=seed, progress=progress))
     progress.end()
     teller.say(N_("{count} new residents are in the register of {bureau}"), count=written, bureau=bureau)
 

@@ -1,8 +1,6 @@
 """A story on a stack of its own: a temporary run folder, free ports, and nothing left behind."""
 
-import asyncio
-
-from services.harness.interrupts import Interrupts
+from services.harness.interrupts import Interrupts, run_interruptibly
 from services.harness.processes import Existing, Federation, Stack
 from services.harness.run_folder import RunFolder, abandoned
 from services.harness.stories.performance import Performance, perform
@@ -22,7 +20,7 @@ def run_story(script: Script, teller: StoryTeller, *, stack: Stack, existing: Ex
         try:
             federation.set_business_clock(script.parts[0].step.at)
             federation.start(teller.say)
-            done = asyncio.run(play_on(federation, script, teller))
+            done = run_interruptibly(play_on(federation, script, teller))
             keep_logs = done.failure is not None
             return done
         except KeyboardInterrupt:
