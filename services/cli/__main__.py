@@ -1,5 +1,5 @@
 """`python -m services.cli` is `quanyu`."""
 
-from services.cli.program import main
+from services.cli import main
 
 main()

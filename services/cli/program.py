@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, get_args
@@ -13,6 +14,7 @@ from services.bureau.stations.rules import ListRefused
 from services.bureau.wiring import SettingsError
 from services.cli import keys, node, register, stories, token
 from services.cli.common import EXITS, FAILED, WRONG_USE
+from services.harness.interrupts import SIGNALS, Interrupts
 from services.harness.stack import StackError
 from services.harness.stories.script import ScriptRefused
 from services.harness.stories.telling import Teller
@@ -27,12 +29,22 @@ LANGUAGE_VARIABLES: Final = ("LC_ALL", "LC_MESSAGES", "LANG")  # POSIX: the firs
 ABOUT: Final = N_("Quanyu: the federation of four police bureaus. Shows in Chinese, or in English (--lang en, or LANG=en_…).")
 SENTENCES: Final = (SettingsError, PortTaken, EnvelopeError, ListRefused, DatabaseDown, OutcomeUnknown)
 """Errors whose own text is the sentence for people."""
+UNUSABLE: Final = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError)
+"""What a path that was given wrongly leads to, before anything has happened; a full disk, for example, is not among them."""
 
 
 def main() -> None:
     """Run the command of this process's arguments; ends the process."""
     arguments, language = split_language(sys.argv[1:], os.environ)
-    sys.exit(run(arguments, language))
+    with Interrupts() as interrupts:
+        try:
+            code = run(arguments, language)
+            interrupts.hold()
+        except KeyboardInterrupt:  # one more, while the command's end was told
+            code = FAILED
+    for number in SIGNALS:  # nothing is left to interrupt but Python's own end
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str], language: Language | None) -> int:
@@ -59,8 +71,14 @@ def run(arguments: Sequence[str], language: Language | None) -> int:
         teller.write(str(error))
     except KeyboardInterrupt:
         teller.say(N_("interrupted"))
+    except UNUSABLE as error:
+        teller.say(N_("{path} cannot be used: {reason}"), path=str(error.filename), reason=str(error.strerror))
+        return WRONG_USE
     except BrokenPipeError:  # whoever read has gone; what is still unwritten must not be tried again at the end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        what = str(error.filename or "quanyu")
+        teller.say(N_("{path}: the system refuses: {reason}"), path=what, reason=error.strerror or str(error))
     return FAILED
 
 

@@ -1,6 +1,5 @@
 """`quanyu register`: files of residents into a bureau's register, checked first; synthetic residents. No node need run."""
 
-import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +10,10 @@ from typing import Annotated, Final
 import typer
 
 from services.bureau.population.acts import ImportReport
-from services.bureau.population.rules.importing import LineFault
+from services.bureau.population.rules.importing import Faults, LineFault
 from services.bureau.wiring import BUSINESS_CLOCK_FILE
 from services.cli.common import DEMO_FOLDER, WRONG_USE, Bureau, RunFolderOption, language_of, postgres_address
+from services.harness.interrupts import run_interruptibly
 from services.harness.population import write_csv
 from services.harness.registers import Register, check_file, generate, import_file, population_of
 from services.harness.run_folder import read_settings
@@ -28,7 +28,7 @@ RESIDENTS_MAX: Final = 1_000_000
 HELP = N_("A bureau's register: import a file, or fill it with synthetic residents.")
 IMPORT_HELP = N_(
     "Import a CSV file (UTF-8) of residents, one line each, columns named as the register's fields: as a whole or not at all. The"
-    " file is checked first, and every fault is reported with line, field, rule and source; no running node is needed."
+    " file is checked first, and its faults are reported with line, field, rule and source; no running node is needed."
 )
 IMPORT_EXAMPLE = N_(
     "Example: quanyu register import shanghai residents.csv; outside of the demo with --database-url and --keys-folder"
@@ -82,7 +82,7 @@ def import_(
     )
     register = _register(bureau, folder, database_url, keys_folder)
     with _sentences(register):
-        report = asyncio.run(import_file(register, file, progress=progress))
+        report = run_interruptibly(import_file(register, file, progress=progress))
     progress.end()
     _tell_imported(report, bureau, teller)
 
@@ -106,14 +106,13 @@ def generate_(
         return
     register = _register(bureau, folder, database_url, keys_folder)
     with _sentences(register):
-        written = asyncio.run(generate(register, count=count, seed=seed, progress=progress))
+        written = run_interruptibly(generate(register, count=count, seed=seed, progress=progress))
     progress.end()
     teller.say(N_("{count} new residents are in the register of {bureau}"), count=written, bureau=bureau)
 
 
 def _tell_imported(report: ImportReport, bureau: str, teller: Teller) -> None:
-    for one in report.warnings:
-        teller.write(_line(one, teller))
+    _tell_each(report.warnings, teller)
     if report.faults:
         _tell_faults(report.faults, teller)
         raise typer.Exit(WRONG_USE)
@@ -121,11 +120,20 @@ def _tell_imported(report: ImportReport, bureau: str, teller: Teller) -> None:
     teller.say(message, rows=report.rows, households=report.households, bureau=bureau)
 
 
-def _tell_faults(faults: list[LineFault], teller: Teller) -> None:
+def _tell_faults(faults: Faults, teller: Teller) -> None:
+    _tell_each(faults, teller)
+    lines = len({one.line for one in faults})
+    if faults.others:
+        teller.say(N_("faults: {count}; nothing was imported"), count=len(faults))
+    else:
+        teller.say(N_("faults: {count}, on lines: {lines}; nothing was imported"), count=len(faults), lines=lines)
+
+
+def _tell_each(faults: Faults, teller: Teller) -> None:
     for one in faults:
         teller.write(_line(one, teller))
-    lines = len({one.line for one in faults})
-    teller.say(N_("faults: {count}, on lines: {lines}; nothing was imported"), count=len(faults), lines=lines)
+    for rule, count in faults.others.most_common():
+        teller.say(N_("and {count} more of the rule {rule}"), count=count, rule=rule)
 
 
 def _line(one: LineFault, teller: Teller) -> str:

@@ -1,6 +1,5 @@
 """The demo: four bureaus with ten thousand residents each, the story of Ms Wang, and then an open house until Ctrl-C."""
 
-import asyncio
 import os
 import time
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from services.bureau.access.callers import Role
 from services.bureau.access.calls import ROLE_NAMES
 from services.bureau.access.development import GRANT_TYPE
 from services.bureau.stations.rules import OwnPost
-from services.harness.interrupts import Interrupts
+from services.harness.interrupts import Interrupts, run_interruptibly
 from services.harness.network import OFFICER_TOKEN_PATH
 from services.harness.processes import Existing, Federation, Stack, ended_servers
 from services.harness.registers import generate, posts_of
@@ -93,9 +92,9 @@ def _play(demo: Demo, federation: Federation, teller: StoryTeller) -> Performanc
     federation.set_business_clock(script.parts[0].step.at)
     federation.start_servers(teller.say)
     federation.start_nodes(teller.say)
-    asyncio.run(_populate(demo, federation, teller))  # while the nodes start
+    run_interruptibly(_populate(demo, federation, teller))  # while the nodes start
     federation.wait_ready()
-    done = asyncio.run(play_on(federation, script, teller))
+    done = run_interruptibly(play_on(federation, script, teller))
     teller.ended(done.failure)
     teller.say(N_("{seconds} s from the start"), seconds=round(time.monotonic() - began))
     return done

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import httpx2 as httpx
 
+from services.harness.interrupts import finished_first
 from services.harness.network import BUREAUS
 from services.harness.run_folder import PORTS
 from services.harness.stack import StackError
@@ -67,7 +68,7 @@ class NodeProcess:
         return pid_file(self.log.parent, self.bureau)
 
     def start(self) -> None:
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as log, finished_first():
             self.process = subprocess.Popen(
                 [*self.command, self.bureau],
                 env=dict(self.environment),
@@ -76,7 +77,7 @@ class NodeProcess:
                 stderr=log,
                 start_new_session=True,
             )
-        self.pid_file.write_text(str(self.process.pid))
+            self.pid_file.write_text(str(self.process.pid))
 
     @property
     def ended(self) -> int | None:
@@ -105,7 +106,7 @@ class NodeProcess:
 
     def kill_leftover(self) -> None:
         """Kill the node that an earlier harness, itself killed, has left, or that somebody has started again by hand."""
-        ServerProcess(self.bureau, log=self.log, pid_file=self.pid_file).kill_leftover(NODE_PROGRAM)
+        _noted(self.log.parent, self.bureau).kill_leftover(NODE_PROGRAM)
 
     def wait_ready(self) -> None:
         """Until the node has prepared itself and its loops run. Raises StackError with the end of its log."""
@@ -150,7 +151,7 @@ def profile_ports(progress: Progress) -> dict[str, Ports]:
     for block in range(PORT_BLOCKS):
         shift = block * PORT_STEP
         chosen = {bureau: Ports(FIRST_WEB_PORT + shift + i, FIRST_PEER_PORT + shift + i) for i, bureau in enumerate(BUREAUS)}
-        taken = next((port for ports in chosen.values() for port in (ports.web, ports.peer) if not _is_free(port)), 0)
+        taken = next((port for ports in chosen.values() for port in (ports.web, ports.peer) if not is_free(port)), 0)
         if not taken:
             if first_taken:
                 message = N_(
@@ -162,7 +163,7 @@ def profile_ports(progress: Progress) -> dict[str, Ports]:
     raise StackError(N_("no eight free ports for four bureaus; port {port} is taken"), port=first_taken)
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
     with socket.socket() as candidate:
         candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what was just closed is free, as for the node
         try:
@@ -175,6 +176,15 @@ def _is_free(port: int) -> bool:
 def pid_file(folder: Path, bureau: str) -> Path:
     """Where a run folder notes the process of a node."""
     return folder / f"{bureau}.pid"
+
+
+def running_pid(folder: Path, bureau: str) -> int:
+    """The node of this run folder that runs, whoever started it; 0 when there is none."""
+    return _noted(folder, bureau).leftover(f"{NODE_PROGRAM} node {bureau}")
+
+
+def _noted(folder: Path, bureau: str) -> ServerProcess:
+    return ServerProcess(bureau, log=folder / f"{bureau}.log", pid_file=pid_file(folder, bureau))
 
 
 def tail_of(log: Path) -> str:

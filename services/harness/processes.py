@@ -4,7 +4,6 @@ Everything lives in one run folder: keys, servers' data, logs, the bus file and 
 what was there goes on.
 """
 
-import asyncio
 import hashlib
 import json
 import os
@@ -18,6 +17,7 @@ from typing import Literal
 from services.bureau.clocks import set_business_clock
 from services.bureau.schema import migrate
 from services.bureau.wiring import BUSINESS_CLOCK_FILE
+from services.harness.interrupts import finished_first, run_interruptibly
 from services.harness.network import BUREAUS, make_keys
 from services.harness.nodes import NodeProcess, Ports, Progress, no_progress, profile_ports, read_ports, tail_of
 from services.harness.registers import Register
@@ -144,7 +144,8 @@ class Federation:
         progress(N_("creating the databases"))
         for bureau, (server, name) in self._databases.items():
             server.create_database(name, bureau=bureau)
-            migrate(server.url(name, owner_role(bureau)), node_role=node_role(bureau))
+            with finished_first():  # a loop of its own, of less than a second
+                migrate(server.url(name, owner_role(bureau)), node_role=node_role(bureau))
 
     @property
     def _tag(self) -> str:
@@ -194,7 +195,7 @@ class Federation:
                 await bus.close()
 
         try:
-            asyncio.run(create())
+            run_interruptibly(create())
         except BusDown as down:
             raise StackError(
                 N_("Apache Kafka at {servers} does not answer: {reason}"), servers=self._bootstrap, reason=down.reason

@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from services.harness.stack import StackError
@@ -47,14 +48,14 @@ class RunFolder:
         return self.path.is_dir() and ((self.path / MARK).exists() or not any(self.path.iterdir()))
 
     def empty(self) -> None:
-        """Remove what an earlier run left; the lock stays."""
+        """Remove what an earlier run left, even while its last process is tidying up itself; the lock stays."""
         for entry in self.path.iterdir():
             if entry.name in (LOCK, MARK):
                 continue
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink()
+            while entry.is_dir() and not entry.is_symlink():  # again, when something in it has vanished meanwhile
+                with suppress(FileNotFoundError):
+                    shutil.rmtree(entry)
+            entry.unlink(missing_ok=True)
 
     def release(self) -> None:
         self._lock.release()

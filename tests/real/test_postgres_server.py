@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import asyncpg
 import psutil
 import pytest
 
+from services.harness.interrupts import Interrupts
 from services.harness.stack import ExternalPostgres, PostgresServer, StackError, start_all, stop_all
 
 ROOT = Path(__file__).parents[2]
@@ -118,6 +121,28 @@ def test_four_start_at_once_and_one_that_cannot_stops_all(tmp_path: Path) -> Non
     with pytest.raises(StackError, match="in use by another run"):
         start_all(again)
     assert not any(each.pid for each in again)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.3, 1.0, 2.0])  # before initdb, in it, about its end, in the servers' start
+def test_an_interrupt_while_four_start_leaves_none_and_their_folders_can_be_used_again(seconds: float, tmp_path: Path) -> None:
+    servers = [PostgresServer(tmp_path / name) for name in ("shanghai", "jiangsu", "zhejiang", "anhui")]
+
+    def start_and_stop() -> None:
+        try:
+            threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            start_all(servers)
+            time.sleep(5)  # on a fast machine the interrupt finds them started
+        finally:
+            stop_all(servers)
+
+    with Interrupts():
+        with pytest.raises(KeyboardInterrupt):
+            start_and_stop()
+    assert not any(each.pid for each in servers)
+    assert [one for one in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(one.info["cmdline"] or ())] == []
+    again = PostgresServer(tmp_path / "shanghai")
+    again.start()
+    again.stop()
 
 
 def test_the_server_of_a_killed_harness_is_stopped_by_the_next_one(tmp_path: Path) -> None:

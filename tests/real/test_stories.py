@@ -196,6 +196,23 @@ def test_interrupted_story_leaves_nothing(surroundings: Mapping[str, str], tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+def test_demo_that_is_interrupted_impatiently_leaves_nothing_and_its_folder_can_be_used_at_once(
+    surroundings: Mapping[str, str], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    for seconds in (0.1, 0.6, 1.5):  # while PostgreSQL is made and started
+        with started("--lang", "en", "demo", "--folder", run, "--residents", "10", surroundings=surroundings) as demo:
+            demo.heard("starting four PostgreSQL servers")
+            time.sleep(seconds)
+            for _ in range(4):
+                demo.process.send_signal(signal.SIGINT)
+                time.sleep(0.15)
+            assert demo.ended() == 1
+            assert demo.lines[-1].startswith("everything has stopped")
+            assert "Traceback" not in "".join(demo.lines)
+        assert running_in(run, seconds=0) == []
+
+
 def test_next_story_clears_up_after_one_that_was_killed(surroundings: Mapping[str, str], tmp_path: Path) -> None:
     with started("story", "wang", surroundings=surroundings) as story:
         story.heard("starting the four nodes")

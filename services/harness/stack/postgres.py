@@ -13,11 +13,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
+from services.harness.interrupts import finished_first
 from services.harness.stack.databases import Databases
 from services.harness.stack.errors import StackError
 from services.harness.stack.ports import free_ports
@@ -53,6 +54,7 @@ class PostgresServer(FolderServer, Databases):
         self.port = port
         self._binaries = binaries
         self._data = folder / "data"
+        self._maker = ServerProcess("initdb", log=folder / "initdb.log", pid_file=folder / "initdb.pid")
 
     def start(self) -> None:
         """Make the data folder if there is none, start, return when it answers. StackError says why not."""
@@ -68,6 +70,11 @@ class PostgresServer(FolderServer, Databases):
         except BaseException:
             self.stop()
             raise
+
+    def give_up(self) -> None:
+        """For an interrupt while another thread is in `start`: that ends with a StackError, and nothing is left running."""
+        for process in (self._maker, self._process):
+            process.give_up(signal.SIGINT)
 
     def restart(self) -> None:
         """Start again on the same port after `kill9`, or stop and start."""
@@ -94,7 +101,8 @@ class PostgresServer(FolderServer, Databases):
         if self._version() >= BUILTIN_LOCALE_SINCE_VERSION:
             locale.append("--locale-provider=builtin")
         where = ["-D", str(self._data), "-U", SUPERUSER, "-E", "UTF8", "--auth=scram-sha-256", f"--pwfile={secret}"]
-        _run_tool("initdb", [*self._command("initdb"), *where, *locale], timeout_s=INITDB_TIMEOUT_S)
+        self._maker.launch([*self._command("initdb"), *where, *locale])
+        self._maker.wait_done(timeout_s=INITDB_TIMEOUT_S)
 
     def _launch_on_free_port(self) -> None:
         for attempt in range(1, START_ATTEMPTS + 1):
@@ -129,7 +137,12 @@ class PostgresServer(FolderServer, Databases):
         except (OSError, ValueError):
             return 0
 
+    def _end(self) -> None:
+        self._maker.stop(signal.SIGINT, timeout_s=STOP_TIMEOUT_S)
+        super()._end()
+
     def _end_leftover(self) -> None:
+        self._maker.kill_leftover(str(self._data))
         if self._process.running or not self._written_pid():
             return
         stop = [*self._command("pg_ctl"), "stop", "-D", str(self._data), "-m", "fast", "-w", "-t", str(int(STOP_TIMEOUT_S))]
@@ -158,9 +171,18 @@ class ExternalPostgres(Databases):
 
 
 def start_all(servers: Sequence[PostgresServer]) -> None:
-    """Start all at the same time; if one cannot start, stop the others and raise its StackError."""
+    """Start all at the same time; if one cannot start, stop the others and raise its StackError. Interrupted, none is left."""
     with ThreadPoolExecutor(max_workers=max(1, len(servers)), thread_name_prefix="postgres") as pool:
-        starts = [pool.submit(server.start) for server in servers]
+        try:
+            with finished_first():
+                starts = [pool.submit(server.start) for server in servers]
+            wait(starts)
+        except BaseException:
+            for server in servers:
+                server.give_up()
+            pool.shutdown()  # the threads end what they have begun
+            stop_all(servers)
+            raise
     failures = [failure for failure in (start.exception() for start in starts) if failure is not None]
     if failures:
         stop_all(servers)

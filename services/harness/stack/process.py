@@ -4,11 +4,13 @@ import fcntl
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from services.harness.interrupts import finished_first
 from services.harness.stack.errors import StackError
 from shared.identifiers.texts import N_
 
@@ -25,6 +27,8 @@ class ServerProcess:
         self.log = log
         self._pid_file = pid_file
         self._child: subprocess.Popen[bytes] | None = None
+        self._launching = threading.Lock()
+        self._given_up = False
 
     @property
     def pid(self) -> int:
@@ -36,13 +40,43 @@ class ServerProcess:
         return self._child is not None and self._child.poll() is None
 
     def launch(self, command: Sequence[str]) -> None:
-        with self.log.open("ab") as output:
+        """Start it. StackError after `give_up`."""
+        with self.log.open("ab") as output, finished_first(), self._launching:
+            self._require_wanted()
             # A session of its own: Ctrl-C reaches the harness, which stops its servers after the nodes.
             self._child = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
-        if self._pid_file is not None:
-            self._pid_file.write_text(str(self._child.pid))
+            if self._pid_file is not None:
+                self._pid_file.write_text(str(self._child.pid))
+
+    def give_up(self, sent: signal.Signals) -> None:
+        """For another thread than the one that starts it: ask what runs to end, and launch nothing any more.
+
+        The starting thread then gets a StackError, and stops what there is."""
+        with self._launching:
+            self._given_up = True
+            child = self._child
+            if child is not None and child.poll() is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(child.pid, sent)  # with its helpers: it leads a session of its own
+
+    def _require_wanted(self) -> None:
+        if self._given_up:
+            raise StackError(N_("{server} was not to start any more"), server=self.name)
+
+    def wait_done(self, *, timeout_s: float) -> None:
+        """Return when a tool has done its work. StackError with the end of its log when it failed, or the time is up."""
+        if self._child is None:
+            raise AssertionError("launch comes first")
+        try:
+            code = self._child.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill9()
+            code = -signal.SIGKILL
+        self._require_wanted()
+        if code != 0:
+            raise StackError(N_("{program} failed: {output}"), program=self.name, output=self.tail())
 
     def wait_ready(self, is_ready: Callable[[], bool], *, timeout_s: float) -> None:
         """Return when `is_ready`. StackError with the end of the log when the child has died or the time is up."""
@@ -81,14 +115,18 @@ class ServerProcess:
 
     def kill_leftover(self, mark: str) -> None:
         """Kill the child of an earlier harness that died: the process in the pid file, if `mark` stands in its command line."""
-        if self._pid_file is None or self.running or not self._pid_file.exists():
-            return
-        pid = int(self._pid_file.read_text() or 0)
         ends_at = time.monotonic() + KILL_WAIT_S
-        while mark in _command_line(pid) and time.monotonic() < ends_at:
+        while (pid := self.leftover(mark)) and time.monotonic() < ends_at:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             time.sleep(POLL_INTERVAL_S)
+
+    def leftover(self, mark: str) -> int:
+        """The process in the pid file, if it runs, is neither our child nor we, and has `mark` in its command line; else 0."""
+        if self._pid_file is None or self.running or not self._pid_file.exists():
+            return 0
+        pid = int(self._pid_file.read_text() or 0)
+        return pid if pid != os.getpid() and mark in _command_line(pid) else 0
 
     def freeze(self) -> None:
         """SIGSTOP: a host that is there and does not answer."""
@@ -112,7 +150,7 @@ def _command_line(pid: int) -> str:
     """What the process was started with; "" when it is gone, or dead and not yet collected by its parent."""
     if Path("/proc/self/cmdline").exists():
         with suppress(OSError):
-            return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+            return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").replace("\0", " ")
         return ""
     shown = subprocess.run(
         ["ps", "-o", "command=", "-p", str(pid)], check=False, capture_output=True, text=True, timeout=KILL_WAIT_S

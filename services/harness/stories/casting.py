@@ -144,13 +144,12 @@ def _wrong_step(step: Step, case: CaseFiles | None, *, opened: bool) -> Iterator
 
 
 def _residents(reader: Reader, story: Story, cases: Mapping[str, CaseFiles]) -> dict[str, Path]:
-    """The files to import, each valid by itself on the story's first day."""
+    """The files to import that can be read, each valid by itself on the story's first day."""
     needed = {bureau for case in cases.values() for bureau in (case.origin, case.destination)}
     needed |= {step.bureau for step in story.steps}
     found = {}
     for bureau in [one for one in BUREAUS if one in needed or (reader.folder / residents_file(one)).exists()]:
         name = residents_file(bureau)
-        found[bureau] = reader.folder / name
         try:
             report = check_file(bureau, reader.folder / name, today=story.begins_on)
         except FileNotFoundError:
@@ -158,6 +157,7 @@ def _residents(reader: Reader, story: Story, cases: Mapping[str, CaseFiles]) -> 
         except OSError as error:
             reader.add(name, Fault("", "unreadable", SOURCE, N_("cannot be read: {error}"), {"error": str(error.strerror)}))
         else:
+            found[bureau] = reader.folder / name
             for one in report.faults:
                 reader.add(name, one.fault, line=one.line)
     return found
@@ -174,7 +174,7 @@ class _Row:
 
 def _compare_people(reader: Reader, cases: Mapping[str, CaseFiles], residents: Mapping[str, Path]) -> None:
     """People and households that an application names must be in the registers, or the story cannot be played."""
-    rows = {bureau: _rows(file) for bureau, file in residents.items() if file.exists()}
+    rows = {bureau: _rows(file) for bureau, file in residents.items()}
     for case in cases.values():
         for fault in _wrong_references(case, rows):
             reader.add(application_file(case.name), fault)

@@ -34,7 +34,7 @@ async def register_residents(stage: Stage, script: Script) -> int:
         except (DatabaseDown, OutcomeUnknown) as error:
             raise StoryFailed(N_("the database of {bureau} does not answer: {error}"), bureau=bureau, error=str(error)) from error
         if report.faults:
-            first = report.faults[0]
+            first = report.faults.kept[0]
             message = N_("{file}, line {line}, {field}: {fault}")
             values = {"file": residents_file(bureau), "field": first.fault.field, "fault": first.fault.in_english()}
             raise StoryFailed(message, line=first.line, **values)

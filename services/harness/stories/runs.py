@@ -1,8 +1,6 @@
 """A story on a stack of its own: a temporary run folder, free ports, and nothing left behind."""
 
-import asyncio
-
-from services.harness.interrupts import Interrupts
+from services.harness.interrupts import Interrupts, run_interruptibly
 from services.harness.processes import Existing, Federation, Stack
 from services.harness.run_folder import RunFolder, abandoned
 from services.harness.stories.performance import Performance, perform
@@ -14,15 +12,15 @@ from shared.identifiers.texts import N_
 
 def run_story(script: Script, teller: StoryTeller, *, stack: Stack, existing: Existing) -> Performance:
     """Start four bureaus, play, stop everything. Raises StackError, KeyboardInterrupt; nothing is left running."""
-    clear_abandoned(existing)
-    run = RunFolder.temporary()
-    federation = Federation(run.path, stack=stack, existing=existing)
     with Interrupts() as interrupts:
+        clear_abandoned(existing)
+        run = RunFolder.temporary()
+        federation = Federation(run.path, stack=stack, existing=existing)
         keep_logs = True
         try:
             federation.set_business_clock(script.parts[0].step.at)
             federation.start(teller.say)
-            done = asyncio.run(play_on(federation, script, teller))
+            done = run_interruptibly(play_on(federation, script, teller))
             keep_logs = done.failure is not None
             return done
         except KeyboardInterrupt:

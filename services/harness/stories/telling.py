@@ -16,6 +16,7 @@ from shared.identifiers.texts import N_
 from shared.web.texts import Language, Texts
 
 INDENT = "      "
+SHOWN_AS_THEY_ARE = "\n\t\u3000"  # the last is the space of Chinese texts
 
 
 class Teller:
@@ -37,11 +38,20 @@ class Teller:
             self.write(f"{first} / {second}")
 
     def write(self, line: str = "") -> None:
-        print(line, file=self.out, flush=True)
+        print(visible(line), file=self.out, flush=True)
 
     def _both(self, message: str, values: Mapping[str, str | int]) -> tuple[str, str]:
         texts = (Texts.zh(message, values), Texts.en(message, values))
         return texts if self.language == "zh" else (texts[1], texts[0])
+
+
+def visible(text: str) -> str:
+    """What no terminal should obey, but show: control characters, say of a file that is no text, as their codes."""
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() or one in SHOWN_AS_THEY_ARE else one.encode("unicode_escape").decode() for one in text
+    )
 
 
 class StoryTeller(Teller):

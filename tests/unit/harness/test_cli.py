@@ -1,9 +1,14 @@
 """`quanyu`: helps, languages, wrong use; what needs no server."""
 
+import errno
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from services.cli import register
 from services.cli.program import build, split_language
 from services.harness.run_folder import write_settings
 from tests.unit.harness.conftest import Quanyu
@@ -102,6 +107,50 @@ def test_node_of_a_folder_without_run_says_so(quanyu: Quanyu, tmp_path: Path) ->
     ran = quanyu("node", "zhejiang", "--folder", tmp_path)
     assert ran.code == 1
     assert f"there is no run of zhejiang in {tmp_path}" in ran.err
+
+
+def test_node_that_runs_already_is_not_forgotten_for_a_second_one(quanyu: Quanyu, tmp_path: Path) -> None:
+    write_settings(tmp_path, "zhejiang", {})
+    first = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)", "services.cli", "node", "zhejiang"]
+    with subprocess.Popen(first, stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == b"up\n"
+        (tmp_path / "zhejiang.pid").write_text(str(running.pid))
+        ran = quanyu("node", "zhejiang", "--folder", tmp_path)
+        running.kill()
+    assert (ran.code, ran.out) == (1, "")
+    assert f"the node of zhejiang already runs in {tmp_path} as process {running.pid}" in ran.err
+    assert (tmp_path / "zhejiang.pid").read_text() == str(running.pid)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("register", "generate", "zhejiang", "--count", "3", "--output", "{file}/x.csv"),
+        ("register", "generate", "zhejiang", "--count", "3", "--output", "{folder}/nowhere/x.csv"),
+        ("register", "generate", "zhejiang", "--count", "3", "--output", "{folder}"),
+        ("register", "generate", "zhejiang", "--count", "3", "--output", ""),
+        ("keys", "make", "{file}"),
+        ("keys", "make", "{file}/keys"),
+        ("demo", "--once", "--folder", "{file}/run"),
+    ],
+    ids=" ".join,
+)
+def test_path_that_cannot_be_used_is_one_sentence(arguments: tuple[str, ...], quanyu: Quanyu, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ran = quanyu(*(one.format(file=tmp_path / "file", folder=tmp_path) for one in arguments))
+    assert (ran.code, ran.out) == (2, "")
+    assert re.fullmatch(r".+ cannot be used: .+ / .+ 不能使用：.+\n", ran.err)
+
+
+def test_full_disk_is_a_sentence_and_no_wrong_use(quanyu: Quanyu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write_csv(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(register, "write_csv", write_csv)
+    ran = quanyu("register", "generate", "zhejiang", "--output", tmp_path / "x.csv")
+    assert ran.code == 1
+    assert "the system refuses: No space left on device" in ran.err
 
 
 def test_settings_of_a_run_folder_are_for_their_owner_alone(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from services.bureau.population.rules.importing import FAULTS_KEPT_MAX
 from services.harness.registers import check_file
 from shared.database import CHINA
 from tests.unit.harness.conftest import Quanyu
@@ -59,6 +60,26 @@ def test_file_that_is_no_register_is_refused(content: bytes, told: str, quanyu: 
     assert told in ran.out
 
 
+def test_of_very_many_faults_the_first_are_told_and_the_others_counted(quanyu: Quanyu, good: Path) -> None:
+    good.write_text(GOOD + "too,few\n" * (FAULTS_KEPT_MAX + 1) + GOOD.splitlines()[1] + "\n")
+    ran = quanyu("register", "import", "shanghai", good)
+    assert ran.code == 2
+    assert len(ran.out.splitlines()) == FAULTS_KEPT_MAX + 4
+    assert "and 1 more of the rule width" in ran.out
+    assert "and 1 more of the rule person_twice" in ran.out
+    assert "and 1 more of the rule second_head" in ran.out
+    assert f"faults: {FAULTS_KEPT_MAX + 3}; nothing was imported" in ran.out
+
+
+def test_file_that_is_no_text_does_nothing_to_the_terminal(quanyu: Quanyu, good: Path) -> None:
+    good.write_bytes(b"\x7fELF\x1b[2J\x07" + b"\0" * 50_000 + b",name\nx,y\n")
+    ran = quanyu("register", "import", "shanghai", good)
+    assert ran.code == 2
+    assert r"column \x7fELF\x1b[2J\x07\x00" in ran.out
+    assert ran.out.replace("\n", "").isprintable()
+    assert max(map(len, ran.out.splitlines())) < 1_000
+
+
 def test_good_file_without_a_database_says_what_to_do(quanyu: Quanyu, good: Path, tmp_path: Path) -> None:
     ran = quanyu("register", "import", "shanghai", good, "--folder", tmp_path / "nowhere")
     assert ran.code == 1
@@ -85,7 +106,7 @@ def test_generated_file_is_good_for_the_import_and_the_same_for_the_same_seed(qu
     for file, seed in ((first, "7"), (again, "7"), (other, "8")):
         ran = quanyu("register", "generate", "zhejiang", "--count", "200", "--seed", seed, "--output", file)
         assert (ran.code, "200 residents are in" in ran.out) == (0, True)
-    assert check_file("zhejiang", first, today=datetime.now(CHINA).date()).faults == []
+    assert check_file("zhejiang", first, today=datetime.now(CHINA).date()).faults.kept == []
     assert first.read_bytes() == again.read_bytes() != other.read_bytes()
 
 

@@ -1,7 +1,7 @@
 """Run folders and the ports of the bureaus: one run at a time, nobody else's folder, the next block where a port is taken."""
 
+import shutil
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -48,22 +48,37 @@ def test_folder_with_something_else_in_it_is_not_taken(tmp_path: Path) -> None:
         RunFolder(tmp_path).take()
 
 
-@pytest.fixture
-def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """Somebody listens on the web port that Zhejiang would have."""
+def test_taken_port_moves_all_bureaus_to_the_next_block_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = nodes.FIRST_WEB_PORT + BUREAUS.index("zhejiang")
+    monkeypatch.setattr(nodes, "is_free", lambda port: port != taken)  # whatever else runs on this machine
+    told: list[dict[str, str | int]] = []
+    ports = profile_ports(lambda message, /, **values: told.append(values))
+    assert [one["port"] for one in told] == [taken]
+    assert ports["zhejiang"].web == taken + nodes.PORT_STEP  # the last digit still tells the bureau
+    assert len({port for pair in ports.values() for port in (pair.web, pair.peer)}) == 2 * len(BUREAUS)
+
+
+def test_port_that_somebody_listens_on_is_not_free() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        port = other.getsockname()[1]
-        monkeypatch.setattr(nodes, "FIRST_WEB_PORT", port - BUREAUS.index("zhejiang"))
-        monkeypatch.setattr(nodes, "FIRST_PEER_PORT", port + 1_000)
-        yield port
+        assert not nodes.is_free(other.getsockname()[1])
 
 
-def test_taken_port_moves_all_bureaus_to_the_next_block_and_is_told(listening: int) -> None:
-    told: list[dict[str, str | int]] = []
-    ports = profile_ports(lambda message, /, **values: told.append(values))
-    assert [one["port"] for one in told] == [listening]
-    assert (ports["zhejiang"].web - listening) % nodes.PORT_STEP == 0  # the last digit still tells the bureau
-    assert listening not in {port for pair in ports.values() for port in (pair.web, pair.peer)}
-    assert len({port for pair in ports.values() for port in (pair.web, pair.peer)}) == 2 * len(BUREAUS)
+def test_folder_is_emptied_even_while_somebody_else_deletes_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunFolder(tmp_path / "run")
+    run.take()
+    for name in ("data", "log"):
+        (run.path / name).mkdir()
+        (run.path / name / "file").touch()
+    remove, vanishing = shutil.rmtree, [run.path / "data" / "file"]
+
+    def rmtree(folder: Path) -> None:
+        while vanishing:
+            vanishing.pop().unlink()
+            raise FileNotFoundError  # as shutil does, when what it has listed is gone
+        remove(folder)
+
+    monkeypatch.setattr(shutil, "rmtree", rmtree)
+    run.empty()
+    assert {file.name for file in run.path.iterdir()} == {"lock", MARK}

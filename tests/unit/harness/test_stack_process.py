@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from services.harness.stack.errors import StackError
@@ -73,6 +74,33 @@ def test_a_child_that_ignores_the_request_is_killed(process: ServerProcess) -> N
     process.launch([sys.executable, "-c", IGNORES_TERM])
     process.wait_ready(lambda: up(process), timeout_s=10)
     process.stop(signal.SIGTERM, timeout_s=0.2)
+    assert not process.running
+
+
+def test_a_child_that_is_given_up_ends_with_its_helpers_and_none_starts_any_more(process: ServerProcess) -> None:
+    process.launch(["sh", "-c", "sleep 60 & echo helper $!; echo up; wait"])
+    process.wait_ready(lambda: up(process), timeout_s=10)
+    helper = int(process.tail().split()[1])
+    process.give_up(signal.SIGTERM)
+    with pytest.raises(StackError, match="was not to start any more"):
+        process.wait_done(timeout_s=10)
+    process.stop(signal.SIGTERM, timeout_s=5)
+    ends_at = time.monotonic() + 5
+    while psutil.pid_exists(helper) and psutil.Process(helper).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < ends_at
+        time.sleep(0.01)
+    with pytest.raises(StackError, match="was not to start any more"):
+        process.launch(SLEEPER)
+    assert not process.running
+
+
+def test_a_tool_that_fails_or_takes_too_long_is_reported_with_its_log(process: ServerProcess) -> None:
+    process.launch(DIES)
+    with pytest.raises(StackError, match=r"The server failed: no such disk"):
+        process.wait_done(timeout_s=10)
+    process.launch(SLEEPER)
+    with pytest.raises(StackError, match="The server failed"):
+        process.wait_done(timeout_s=0.1)
     assert not process.running
 
 

@@ -53,6 +53,12 @@ def test_wang_happens_at_the_dates_of_the_article() -> None:
     ]
 
 
+def test_folder_where_a_file_should_be_is_a_fault_of_that_file(folder: Path) -> None:
+    (folder / "residents-zhejiang.csv").unlink()
+    (folder / "residents-zhejiang.csv").mkdir()
+    assert ("residents-zhejiang.csv", "unreadable") in [(one.file, one.fault.rule) for one in faults_of(folder)]
+
+
 def test_copy_without_story_file_is_played_at_the_storys_own_dates(folder: Path) -> None:
     (folder / "story.toml").unlink()
     assert read_script("wang", folder).story == read_script("wang").story

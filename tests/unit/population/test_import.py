@@ -12,6 +12,7 @@ import pytest
 
 from services.bureau.population.acts import importing
 from services.bureau.population.acts.importing import ImportReport, import_register
+from services.bureau.population.rules import importing as rules_of_import
 from services.bureau.population.rules.importing import COLUMNS
 from shared.database import Actor, NodeContext, Vault
 
@@ -87,7 +88,7 @@ def rules(report: ImportReport) -> list[tuple[int, str]]:
 async def test_a_good_file_enters_and_is_audited(database: FakeDatabase, line: Line, number: Callable[[str], str]) -> None:
     wife = line(citizen_id_no=number("31011619850101986"), sex="2", relation_code="12")
     report = await take(database, as_file(line(), wife))
-    assert (report.imported, report.rows, report.households, report.faults) == (True, 2, 1, [])
+    assert (report.imported, report.rows, report.households, list(report.faults)) == (True, 2, 1, [])
     assert set(database.copied) == {"household", "resident"}
     assert [(row["action"], row["change"]) for row in database.audited] == [("population.import", {"rows": 2, "households": 1})]
 
@@ -157,11 +158,31 @@ async def test_a_broken_file_is_reported_and_changes_nothing(
     assert database.copied == {}
 
 
+async def test_many_faults_and_warnings_take_no_more_memory_than_some(
+    database: FakeDatabase, line: Line, number: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules_of_import, "FAULTS_KEPT_MAX", 2)
+    vault: Vault = database.engine.dialect.quanyu_vault
+    database.known_persons = {vault.blind_index("resident.citizen_id_no", line()["citizen_id_no"])}
+    file = as_file(line()) + b"too,few\n" * 3
+    report = await take(database, file)
+    assert rules(report) == [(3, "width"), (4, "width")]
+    assert report.faults.others == {"width": 1, "in_register": 1}
+    abolished = [
+        line(citizen_id_no=number(f"3102291985010198{i}")) | {"relation_code": "02" if i == 1 else "30"} for i in (1, 3, 5)
+    ]
+    report = await take(database, as_file(*abolished))
+    assert (report.imported, len(report.warnings), len(report.warnings.kept)) == (True, 3, 2)
+
+
 async def test_a_file_with_too_many_rows_or_faults_is_not_read_to_its_end(
     database: FakeDatabase, line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importing, "FAULTS_MAX", 3)
     report = await take(database, as_file(*[line(name="")] * 50))
+    assert rules(report)[-1][1] == "too_many_faults"
+    assert report.rows < 10
+    report = await take(database, as_file(line()) + b"too,few\n" * 50)
     assert rules(report)[-1][1] == "too_many_faults"
     assert report.rows < 10
     monkeypatch.setattr(importing, "IMPORT_ROWS_MAX", 1)

@@ -24,6 +24,7 @@ from services.bureau.population.rules.importing import (
     IMPORT_SOURCE,
     REGULATIONS_ART_6,
     Entry,
+    Faults,
     FileCheck,
     LineFault,
     ResidentLine,
@@ -61,12 +62,13 @@ class ImportReport:
 
     rows: int = 0
     households: int = 0
-    faults: list[LineFault] = field(default_factory=list)
-    warnings: list[LineFault] = field(default_factory=list)
+    faults: Faults = field(default_factory=Faults)
+    warnings: Faults = field(default_factory=Faults)
     imported: bool = False
 
     def add(self, line: int, faults: Iterable[Fault]) -> None:
-        self.faults += [LineFault(line, fault) for fault in faults]
+        for fault in faults:
+            self.faults.add(line, fault)
 
 
 class _Stop(Exception):
@@ -87,8 +89,8 @@ async def import_register(
 ) -> ImportReport:
     """Import a CSV file (UTF-8) of residents into the register of the database's bureau.
 
-    `stations`: codes of the bureau's own stations. The report has every fault with its line, of the file itself and against the
-    register. Raises DatabaseDown, OutcomeUnknown."""
+    `stations`: codes of the bureau's own stations. The report has the faults with their lines, of the file itself and against
+    the register. Raises DatabaseDown, OutcomeUnknown."""
     report, check = ImportReport(), FileCheck()
     writer = RowWriter(database.engine.dialect, at=database.node.machine_now())
     with tempfile.TemporaryFile() as households, tempfile.TemporaryFile() as residents:
@@ -96,11 +98,11 @@ async def import_register(
         reader = _FileReader(report, check, database.node.bureau, stations, person=writer.person, keep=spool.keep)
         reader.read(file, today=database.node.business_today(), progress=progress)
 
-        async def compare(session: Session) -> list[LineFault]:
+        async def compare(session: Session) -> Faults:
             return await _known_in_register(session, check)
 
-        report.faults += await database.run(compare, name="population.import.compare", actor=actor)
-        report.faults.sort(key=lambda one: one.line)
+        report.faults.merge(await database.run(compare, name="population.import.compare", actor=actor))
+        report.faults.sort()
         if report.faults:
             return report
 
@@ -123,13 +125,13 @@ async def import_register(
 def check_register_file(
     file: IO[bytes], *, bureau: str, stations: Collection[str], today: date, progress: Progress = no_progress
 ) -> ImportReport:
-    """What is wrong with a file by itself, with every fault that `import_register` would find before it asks the register.
+    """What is wrong with a file by itself, with the faults that `import_register` would find before it asks the register.
 
     No database is needed; `today` is the day on which dates are judged."""
     report = ImportReport()
     reader = _FileReader(report, FileCheck(), bureau, stations, person=_digest, keep=lambda person, entry, line: None)
     reader.read(file, today=today, progress=progress)
-    report.faults.sort(key=lambda one: one.line)
+    report.faults.sort()
     return report
 
 
@@ -174,7 +176,8 @@ class _FileReader:
                 if self.report.rows > IMPORT_ROWS_MAX:
                     message = N_("the file has more than {limit} residents")
                     raise self._stop(line, "too_many_rows", message, limit=IMPORT_ROWS_MAX)
-                self._take(line, values, today)
+                if values is not None:
+                    self._take(line, values, today)
                 if len(self.report.faults) > FAULTS_MAX:
                     raise self._stop(line, "too_many_faults", N_("more than {limit} faults: reading stopped"), limit=FAULTS_MAX)
                 if self.report.rows % PROGRESS_EVERY_ROWS == 0:
@@ -182,7 +185,8 @@ class _FileReader:
         except _Stop:
             return
         self.report.households = self.check.households
-        self.report.faults += self.check.headless()
+        for one in self.check.headless():
+            self.report.faults.add(one.line, one.fault)
         if self.report.rows == 0 and not self.report.faults:
             self.report.add(0, [import_fault("", "empty", N_("the file has no residents"))])
         progress("check", self.report.rows)
@@ -198,11 +202,11 @@ class _FileReader:
             message = N_("division {code} of first issue is not in today's list")
             code = read.citizen.division_code
             fault = import_fault("citizen_id_no", "first_issue", message, source=CITIZEN_ID_SOURCE, code=code)
-            self.report.warnings.append(LineFault(line, fault))
+            self.report.warnings.add(line, fault)
         self.keep(person, entry, read)
 
-    def _lines(self, file: IO[bytes]) -> Iterator[tuple[int, dict[str, str]]]:
-        """(line number, values by column); raises _Stop where the file is no longer CSV."""
+    def _lines(self, file: IO[bytes]) -> Iterator[tuple[int, dict[str, str] | None]]:
+        """(line number, values by column, or None where their number is wrong); raises _Stop where it is no longer CSV."""
         reader = csv.reader(self._decoded(file), strict=True)
         header: list[str] | None = None
         while True:
@@ -224,8 +228,8 @@ class _FileReader:
                     raise _Stop
             elif len(row) != len(header):
                 message = N_("{actual} values instead of {expected}")
-                self.report.rows += 1
                 self.report.add(line, [import_fault("", "width", message, actual=len(row), expected=len(header))])
+                yield line, None
             else:
                 yield line, dict(zip(header, (value.strip() for value in row), strict=True))
 
@@ -239,25 +243,26 @@ class _FileReader:
             encoding = "utf-8"
 
     def _stop(self, line: int, rule: str, message: str, **values: str | int) -> _Stop:
-        self.report.add(line, [Fault(field="", rule=rule, source=IMPORT_SOURCE, message=message, values=values)])
+        fault = Fault(field="", rule=rule, source=IMPORT_SOURCE, message=message, values=values)
+        self.report.faults.kept.append(LineFault(line, fault))  # told, however many came before
         return _Stop()
 
 
-async def _known_in_register(session: Session, check: FileCheck) -> list[LineFault]:
+async def _known_in_register(session: Session, check: FileCheck) -> Faults:
     """Persons and households of the file that the register has already, whatever became of them."""
-    faults = []
+    faults = Faults()
     for persons in _in_parts(check.lines_by_person):
         for index in (await session.execute(KNOWN_PERSONS, {"persons": persons})).scalars():
             message = N_("this person is in the register already")
             fault = import_fault("citizen_id_no", "in_register", message, source=REGULATIONS_ART_6)
-            faults.append(LineFault(check.lines_by_person[index], fault))
+            faults.add(check.lines_by_person[index], fault)
     for households in _in_parts(check.numbers()):
         found = await session.execute(KNOWN_HOUSEHOLDS, {"numbers": sorted({number for _, number, _ in households})})
         known = {(row.station_code, row.household_no) for row in found}
         for station, number, line in households:
             if (station, number) in known:
                 message = N_("household {number} of this station is in the register already")
-                faults.append(LineFault(line, import_fault("household_no", "in_register", message, number=number)))
+                faults.add(line, import_fault("household_no", "in_register", message, number=number))
     return faults
 
 

@@ -3,6 +3,7 @@
 Of the columns only REQUIRED must be there. Household columns repeat on each line of a household, and must agree.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -24,6 +25,8 @@ from shared.identifiers.unit_code import division_of_unit
 
 IMPORT_ROWS_MAX = 1_000_000  # one transaction, and about 500 MB of memory for what lines must be compared with
 FAULTS_MAX = 100_000  # whoever sends a file with more has sent the wrong file
+FAULTS_KEPT_MAX = 1_000  # nobody reads more one by one; the others are counted, so that memory stays flat
+COLUMN_SHOWN_CHARS = 40  # longer than any of ours; in a file that is no CSV a "name" may be 64 KB
 HOUSEHOLD_NO_MAX_CHARS = 20  # GA 214: opaque, often nine digits
 
 REGISTER_FORM: Final = "公通字〔1995〕91号"
@@ -56,6 +59,35 @@ class LineFault:
     fault: Fault
 
 
+@dataclass(slots=True)
+class Faults:
+    """Faults of one file: the first FAULTS_KEPT_MAX that are found are kept, the others counted by rule."""
+
+    kept: list[LineFault] = field(default_factory=list)
+    others: Counter[str] = field(default_factory=Counter)
+
+    def add(self, line: int, fault: Fault) -> None:
+        if len(self.kept) < FAULTS_KEPT_MAX:
+            self.kept.append(LineFault(line, fault))
+        else:
+            self.others[fault.rule] += 1
+
+    def merge(self, more: "Faults") -> None:
+        for one in more.kept:
+            self.add(one.line, one.fault)
+        self.others.update(more.others)
+
+    def sort(self) -> None:
+        """By line: some are found only when all lines are in."""
+        self.kept.sort(key=lambda one: one.line)
+
+    def __len__(self) -> int:
+        return len(self.kept) + self.others.total()
+
+    def __iter__(self) -> Iterator[LineFault]:
+        return iter(self.kept)
+
+
 @dataclass(frozen=True, slots=True)
 class HouseholdLine:
     """What a line says about its household."""
@@ -80,6 +112,7 @@ class ResidentLine:
 
 def header_faults(header: Sequence[str]) -> list[Fault]:
     """What is wrong with the first line of the file."""
+    header = [name[:COLUMN_SHOWN_CHARS] for name in header]
     names = dict.fromkeys(header)
     unknown, missing = N_("column {column} is not known"), N_("column {column} is missing")
     faults = [import_fault(name, "unknown_column", unknown, column=name) for name in names if name not in COLUMNS]
