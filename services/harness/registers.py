@@ -44,7 +44,7 @@ class Register:
         keys = load_vault_keys(self.keys_folder, read_kek(self.keys_folder))
         return Vault(keys.data_keys, keys.blind_key)
 
-    def open(self, *, business_clock: Clock | None = None) -> Database:
+    def open(self, *, business_clock: Clock | None = None, pool_size: int = POOL) -> Database:
         """A pool of connections, to be closed by the caller. Raises KeyFileError, TrustListRefused; connects to nothing yet."""
         node = NodeContext(
             bureau=self.bureau,
@@ -54,7 +54,7 @@ class Register:
             business_clock=business_clock or BusinessClock(self.clock_file),
             incarnation=INCARNATION,
         )
-        return Database(self.database_url, vault=self.vault(), node=node, pool_size=POOL, overflow=0)
+        return Database(self.database_url, vault=self.vault(), node=node, pool_size=pool_size, overflow=0)
 
 
 def profile_of(bureau: str) -> BureauProfile:

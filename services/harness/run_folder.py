@@ -1,11 +1,12 @@
 """The folder of one run: locked while the run lasts, emptied before the next one, never a folder that is somebody else's."""
 
+import errno
 import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from services.harness.stack import StackError
@@ -17,6 +18,7 @@ LOCK = "lock"
 PORTS = "ports.json"
 TEMPORARY_PREFIX = "quanyu-story-"
 PRIVATE_MODE = 0o600
+REMOVAL_LIMIT_S, REMOVAL_PAUSE_S = 10.0, 0.05
 
 
 class RunFolder:
@@ -52,17 +54,31 @@ class RunFolder:
         for entry in self.path.iterdir():
             if entry.name in (LOCK, MARK):
                 continue
-            while entry.is_dir() and not entry.is_symlink():  # again, when something in it has vanished meanwhile
-                with suppress(FileNotFoundError):
-                    shutil.rmtree(entry)
-            entry.unlink(missing_ok=True)
+            if entry.is_dir() and not entry.is_symlink():
+                _remove_tree(entry)
+            else:
+                entry.unlink(missing_ok=True)
 
     def release(self) -> None:
         self._lock.release()
 
     def remove(self) -> None:
+        """With all that is in it, even while the last process that wrote there is ending."""
+        self.empty()
         self._lock.release()
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _remove_tree(folder: Path) -> None:
+    """Again while something in it vanishes or comes, which ends soon. Raises OSError."""
+    ends_at = time.monotonic() + REMOVAL_LIMIT_S
+    while folder.exists():
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY) or time.monotonic() > ends_at:
+                raise
+            time.sleep(REMOVAL_PAUSE_S)
 
 
 def abandoned() -> list[RunFolder]:

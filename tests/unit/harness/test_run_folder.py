@@ -1,5 +1,6 @@
 """Run folders and the ports of the bureaus: one run at a time, nobody else's folder, the next block where a port is taken."""
 
+import errno
 import shutil
 import socket
 from pathlib import Path
@@ -65,7 +66,10 @@ def test_port_that_somebody_listens_on_is_not_free() -> None:
         assert not nodes.is_free(other.getsockname()[1])
 
 
-def test_folder_is_emptied_even_while_somebody_else_deletes_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [errno.ENOENT, errno.ENOTEMPTY])
+def test_folder_is_emptied_even_while_somebody_else_deletes_or_writes_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
     run = RunFolder(tmp_path / "run")
     run.take()
     for name in ("data", "log"):
@@ -76,7 +80,7 @@ def test_folder_is_emptied_even_while_somebody_else_deletes_in_it(tmp_path: Path
     def rmtree(folder: Path) -> None:
         while vanishing:
             vanishing.pop().unlink()
-            raise FileNotFoundError  # as shutil does, when what it has listed is gone
+            raise OSError(number, "as shutil says, when what it has listed is gone or more has come")
         remove(folder)
 
     monkeypatch.setattr(shutil, "rmtree", rmtree)
