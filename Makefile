@@ -9,7 +9,7 @@ endif
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 
-.PHONY: help setup demo test check format unit model model-long node federation real schemas lock revision clean
+.PHONY: help setup demo test check format unit model model-long node federation real bench schemas lock revision clean
 .DEFAULT_GOAL := help
 
 ##@ Use
@@ -52,6 +52,10 @@ federation: .venv/.installed ## four bureaus in one process
 
 real: .venv/.installed ## processes, Apache Kafka, kill -9 (needs Java 17 and Maven)
 	$(PYTEST) tests/real
+
+bench: .venv/.installed ## figures beside their floors, on a quiet machine (minutes; needs Java 17 and Maven)
+	$(BIN)/quanyu bench deliver || true
+	$(BIN)/quanyu bench transfer || true
 
 ##@ Develop
 schemas: .venv/.installed ## write the JSON Schemas and the AsyncAPI document from the contract

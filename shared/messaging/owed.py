@@ -70,11 +70,12 @@ OLDEST = text(
 )
 
 
-async def set_owed(session: Session, case: UUID, wanted: Sequence[Owed], *, peer: str) -> None:
+async def set_owed(session: Session, case: UUID, wanted: Sequence[Owed], *, peer: str, is_new: bool = False) -> None:
     """Make the rows of `case` with `peer` equal `wanted`; a row that stays keeps its age and its count of asks.
 
-    With `peer`: another bureau may have claimed the same case id, and what it says ends no debt of the genuine counterpart."""
-    there = set((await session.execute(OF_CASE, {"case": case, "a_peer": peer})).scalars())
+    With `peer`: another bureau may have claimed the same case id, and what it says ends no debt of the genuine counterpart.
+    `is_new`: nothing can be owed yet about this case, so nobody looks."""
+    there = set() if is_new else set((await session.execute(OF_CASE, {"case": case, "a_peer": peer})).scalars())
     for kind in there - {one.kind for one in wanted}:
         await session.execute(DELETE, {"case": case, "gone_kind": kind, "gone_peer": peer})
     for one in wanted:

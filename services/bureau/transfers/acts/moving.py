@@ -119,13 +119,14 @@ async def conclude(session: Session, case: Case, on: str, moves: Sequence[Moved]
     """
     changed = [member for moved in moves for member in moved.changed]
     again = [member for moved in moves for member in moved.asked_again]
-    if case.version == 0:
+    is_new = case.version == 0
+    if is_new:
         await insert_case(session, case)
     else:
         await save_case(session, case, changed)
     await _audit(session, case, on, changed)
     await say(session, case, [member for member in (*changed, *again) if member not in silent])
-    await set_owed(session, case.case_id, owed_of(session, case), peer=case.counterpart)
+    await set_owed(session, case.case_id, owed_of(session, case), peer=case.counterpart, is_new=is_new)
 
 
 async def say(session: Session, case: Case, members: Sequence[Member]) -> None:
