@@ -54,8 +54,8 @@ real: .venv/.installed ## processes, Apache Kafka, kill -9 (needs Java 17 and Ma
 	$(PYTEST) tests/real
 
 bench: .venv/.installed ## figures beside their floors, on a quiet machine (minutes; needs Java 17 and Maven)
-	$(BIN)/quanyu bench deliver || true
-	$(BIN)/quanyu bench transfer || true
+	-$(BIN)/quanyu bench deliver
+	-$(BIN)/quanyu bench transfer
 
 ##@ Develop
 schemas: .venv/.installed ## write the JSON Schemas and the AsyncAPI document from the contract
