@@ -5,6 +5,7 @@ Content of an envelope: {"name":"PermitIssued","version":1,"body":{..}}, a quest
 ContractError (Exception)
   ├─ ContentError      not JSON, or the model does not fit: refused for good (envelope check 9)
   └─ UnknownContent    a name or version that this node does not know: not yet, an upgrade may
+       ├─ UnknownSchema
        ├─ UnknownMessage
        └─ UnknownQuestion
 No error shows what was in the content: it is a person's data.
@@ -87,6 +88,10 @@ class UnknownContent(ContractError):
         self.name, self.version = name, version
 
 
+class UnknownSchema(UnknownContent):
+    """The schema's major version is not known to this node."""
+
+
 class UnknownMessage(UnknownContent):
     """The message's name or version is not known to this node."""
 
@@ -105,6 +110,15 @@ def topic(recipient: str, capability: str) -> str:
 def schema_of(capability: str) -> str:
     """The envelope's `schema`: "transfers/1"."""
     return f"{capability}/{SCHEMA_MAJOR}"
+
+
+def require_schema(schema: str, capability: str) -> None:
+    """Raises ContentError for the schema of another capability, UnknownSchema for a version that this node does not read."""
+    name, _, major = schema.partition("/")
+    if name != capability:
+        raise ContentError(f"the schema {schema} does not belong to {capability}")
+    if schema not in SCHEMAS:
+        raise UnknownSchema(f"schema {name}", int(major))
 
 
 def encode(message: Message) -> bytes:

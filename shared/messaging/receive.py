@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import Row
 
 from shared.contract.messages import Message
-from shared.contract.registry import ContentError, UnknownMessage, decode
+from shared.contract.registry import ContentError, UnknownContent, UnknownMessage, decode, require_schema
 from shared.database import NODE_ITSELF, Actor, Database, DatabaseDown, OutcomeUnknown, Session, is_infrastructure
 from shared.envelope import NotYet, Opened, Place, Proof, Refused, open_envelope
 from shared.messaging import owed
@@ -64,6 +64,20 @@ class _Arrival:
     delivered: Delivered
     opened: Opened | Refused | NotYet
     received_at: datetime
+
+
+def read_content(opened: Opened) -> Message:
+    """Check 9 (trust.md 3.3): the message, of the capability and about the object that were signed in clear for it.
+
+    Raises UnknownContent (a later version may know it) or ContentError."""
+    capability = opened.type.rpartition(".")[0]
+    require_schema(opened.schema, capability)
+    message = decode(opened.content)
+    if message.capability != capability:  # else an ACL by topic would protect nothing
+        raise ContentError(f"{type(message).__name__} does not belong to {opened.type}")
+    if message.key != opened.key:
+        raise ContentError(f"{type(message).__name__} is about another object than its key")
+    return message
 
 
 class Receiver:
@@ -234,7 +248,7 @@ class Receiver:
             return "applied"
         except (DatabaseDown, OutcomeUnknown):
             raise
-        except (UnknownMessage, NotYetApplicable) as reason:
+        except (UnknownContent, NotYetApplicable) as reason:
             return await self._postpone(session, opened, record, attempts=attempts, reason=reason)
         except Exception as error:
             if is_infrastructure(error):  # nobody's poison: the unit as a whole is run again, and no attempt is counted
@@ -249,7 +263,7 @@ class Receiver:
             return "dead" if kept else "not_kept"
 
     async def _act(self, session: Session, opened: Opened, record: Record, received_at: datetime) -> None:
-        message = decode(opened.content)
+        message = read_content(opened)  # 9 content
         handler = self._handlers.get(type(message))
         if handler is None:
             raise UnknownMessage(type(message).__name__, message.wire_version)

@@ -15,7 +15,7 @@ from uuid_utils.compat import uuid7
 
 from shared.audit import AuditEntry, write_audit
 from shared.contract.questions import Answer, Asker, Problem, ProblemCode, Question
-from shared.contract.registry import ContentError, UnknownQuestion, decode_question, encode_answer, schema_of
+from shared.contract.registry import ContentError, UnknownContent, decode_question, encode_answer, require_schema, schema_of
 from shared.database import Actor, Database, Session
 from shared.envelope import NotYet, Opened, Place, Refused, open_envelope, seal
 from shared.envelope.form import read_base64_object
@@ -122,7 +122,7 @@ class PeerServer:
     async def _prepare(self, opened: Opened, path: str) -> None:
         try:
             question = decode_question(opened.content, path=path).question
-        except (UnknownQuestion, ContentError):
+        except (UnknownContent, ContentError):
             return  # refused with its reason inside the transaction
         preparation = self._preparations.get(type(question))
         if preparation is not None:
@@ -132,8 +132,9 @@ class PeerServer:
         if not await self._first_time(session, opened, path):
             raise QuestionRefused(ProblemCode.REPLAYED)
         try:
+            require_schema(opened.schema, path.rsplit("/", 2)[-2])
             asked = decode_question(opened.content, path=path)
-        except UnknownQuestion as error:
+        except UnknownContent as error:
             raise QuestionRefused(ProblemCode.UNKNOWN_QUESTION, reason=str(error)) from None
         except ContentError as error:
             raise QuestionRefused(ProblemCode.CONTENT, reason=str(error)) from None

@@ -108,3 +108,11 @@ async def own_keys(ground: Ground, databases: Mapping[str, str], tmp_path: Path)
     shutil.copytree(ground.keys, keys)
     async with opened(ground, databases, tmp_path, keys) as network, employed(network) as made:
         yield made
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many kinds of attack were refused; from the reports, because each worker of xdist has its own part of them."""
+    told = [told for report in terminalreporter.getreports("passed") for told in report.user_properties]
+    kinds = {str(value) for name, value in told if name == "rogue_kind"}
+    if kinds:
+        terminalreporter.write_line(f"rogue bureau: {len(kinds)} kinds of attack refused")
