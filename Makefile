@@ -60,6 +60,7 @@ schemas: .venv/.installed ## write the JSON Schemas and the AsyncAPI document fr
 lock: .venv/.installed ## resolve requirements anew, with hashes and without hosts
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes requirements/runtime.in -o requirements/runtime.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes -c requirements/runtime.txt requirements/dev.in -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes -c requirements/dev.txt requirements/deploy.in -o requirements/deploy.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes -c requirements/dev.txt requirements/uv.in -o requirements/uv.txt
 
 clean: ## remove what was made: .venv, run, caches

@@ -12,7 +12,7 @@ import typer
 from services.bureau.process import PortTaken
 from services.bureau.stations.rules import ListRefused
 from services.bureau.wiring import SettingsError
-from services.cli import keys, node, register, stories, token
+from services.cli import bus, keys, node, register, stories, token
 from services.cli.common import EXITS, FAILED, WRONG_USE
 from services.harness.interrupts import SIGNALS, Interrupts
 from services.harness.stack import StackError
@@ -103,6 +103,7 @@ def build() -> Any:
     stories.add_to(app)
     token.add_to(app)
     keys.add_to(app)
+    bus.add_to(app)
     register.add_to(app)
     return typer.main.get_command(app)
 

@@ -22,6 +22,8 @@ COMMANDS = (
     ("keys", "list"),
     ("keys", "rotate"),
     ("keys", "revoke"),
+    ("bus", "certificates"),
+    ("bus", "prepare"),
     ("register", "import"),
     ("register", "generate"),
 )
