@@ -9,7 +9,7 @@ endif
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 
-.PHONY: help setup demo test check format unit model model-long node federation real schemas lock revision clean
+.PHONY: help setup demo up down test check format unit model model-long node federation real schemas lock revision clean
 .DEFAULT_GOAL := help
 
 ##@ Use
@@ -20,6 +20,13 @@ setup: .venv/.installed ## install everything into .venv (a minute at most)
 
 demo: .venv/.installed ## four bureaus and the story of Ms Wang; stays up (ONCE=1 ends, STACK=kafka on Apache Kafka)
 	@$(BIN)/quanyu demo --stack $(or $(STACK),embedded) $(if $(ONCE),--once)
+
+##@ Run on machines
+up: ## four bureaus in containers (PROFILE=full: as in production); see deploy/README.md
+	COMPOSE_PROFILES=$(or $(PROFILE),minimal) docker compose up --build --detach --wait
+
+down: ## end them; volumes stay
+	COMPOSE_PROFILES=minimal,full docker compose down
 
 ##@ Check
 test: .venv/.installed ## every ring that this machine can run, and what did not run

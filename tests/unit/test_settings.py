@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from services.bureau.process import run_node
 from services.bureau.settings import Settings
 from services.bureau.wiring import SettingsError, _bus
 from services.harness.network import SERVICES
@@ -43,3 +44,12 @@ def test_certificates_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     files = dict.fromkeys(("kafka_ca", "kafka_certificate", "kafka_key"), tmp_path / "missing.pem")
     with pytest.raises(SettingsError, match="mutual TLS with Kafka"):
         _bus(settings(**files))
+
+
+def test_settings_that_are_missing_are_named_and_what_was_given_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUANYU_WEB_PORT", "s3cret")
+    with pytest.raises(SettingsError) as refused:
+        run_node(SERVICES / "shanghai")
+    assert "QUANYU_DATABASE_URL: Field required" in str(refused.value)
+    assert "QUANYU_WEB_PORT" in str(refused.value)
+    assert "s3cret" not in str(refused.value)

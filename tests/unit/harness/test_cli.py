@@ -24,6 +24,7 @@ COMMANDS = (
     ("keys", "revoke"),
     ("bus", "certificates"),
     ("bus", "prepare"),
+    ("database", "prepare"),
     ("register", "import"),
     ("register", "generate"),
 )
