@@ -9,7 +9,7 @@ endif
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 
-.PHONY: help setup demo test check format unit model model-long node federation real bench schemas lock revision clean
+.PHONY: help setup demo test check format unit model model-long node federation real bench schemas lock revision clean up down
 .DEFAULT_GOAL := help
 
 ##@ Use
@@ -20,6 +20,13 @@ setup: .venv/.installed ## install everything into .venv (a minute at most)
 
 demo: .venv/.installed ## four bureaus and the story of Ms Wang; stays up (ONCE=1 ends, STACK=kafka on Apache Kafka)
 	@$(BIN)/quanyu demo --stack $(or $(STACK),embedded) $(if $(ONCE),--once)
+
+##@ Run on machines
+up: ## four bureaus in containers (PROFILE=full: as in production); see deploy/README.md
+	COMPOSE_PROFILES=$(or $(PROFILE),minimal) docker compose up --build --detach --wait
+
+down: ## end them; volumes stay
+	COMPOSE_PROFILES=minimal,full docker compose down
 
 ##@ Check
 test: .venv/.installed ## every ring that this machine can run, and what did not run
@@ -64,6 +71,7 @@ schemas: .venv/.installed ## write the JSON Schemas and the AsyncAPI document fr
 lock: .venv/.installed ## resolve requirements anew, with hashes and without hosts
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes requirements/runtime.in -o requirements/runtime.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes -c requirements/runtime.txt requirements/dev.in -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes -c requirements/dev.txt requirements/deploy.in -o requirements/deploy.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes -c requirements/dev.txt requirements/uv.in -o requirements/uv.txt
 
 clean: ## remove what was made: .venv, run, caches

@@ -16,12 +16,13 @@ import asyncpg
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from pydantic import ValidationError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from services.bureau.app import build_peer_door, build_web
 from services.bureau.folder import Folder
 from services.bureau.settings import Settings
-from services.bureau.wiring import Overrides, Wiring, wire
+from services.bureau.wiring import Overrides, SettingsError, Wiring, wire
 from services.bureau.worker import Worker
 from shared.messaging import doorbell
 from shared.telemetry import configure_logs, logging_as
@@ -80,7 +81,7 @@ def run_node(profile_folder: Path, *, only: Part = "all", overrides: Overrides |
     """Run the node of one bureau until SIGTERM or SIGINT. Raises SettingsError, PortTaken, KeyFileError, TrustListRefused.
 
     Raises SystemExit with ENDED_BY_ITSELF when a part has ended without being told to: whoever supervises us starts us again."""
-    made = Settings(bureau=profile_folder.name, profile_folder=profile_folder, **settings)
+    made = _settings(bureau=profile_folder.name, profile_folder=profile_folder, **settings)
     configure_logs(made.log_level)
     giving_up = threading.Timer(STOP_LIMIT_SECONDS, _give_up)
     giving_up.daemon = True
@@ -89,6 +90,14 @@ def run_node(profile_folder: Path, *, only: Part = "all", overrides: Overrides |
     giving_up.cancel()
     if not was_told:
         sys.exit(ENDED_BY_ITSELF)
+
+
+def _settings(**given: Any) -> Settings:
+    try:
+        return Settings(**given)
+    except ValidationError as error:  # its own text shows what was given, which may hold a password
+        faults = [f"QUANYU_{'_'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()]
+        raise SettingsError("; ".join(faults)) from None
 
 
 def _give_up() -> None:

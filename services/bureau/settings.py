@@ -7,6 +7,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from shared.messaging.kafka import KafkaTls
+
 
 class BureauProfile(BaseModel, frozen=True):
     """A province's `bureau.toml`: who it is and which ports it uses by default (after GB/T 2260)."""
@@ -31,6 +33,9 @@ class Settings(BaseSettings):
     database_url: str = Field(description="PostgreSQL of this bureau, as the node's role: postgresql+asyncpg://…")
     bus_file: Path | None = Field(default=None, description="local bus: one SQLite file that all nodes share")
     kafka_bootstrap: str | None = Field(default=None, description="Apache Kafka: host:port[,host:port…]; used when given")
+    kafka_ca: Path | None = Field(default=None, description="mutual TLS with Kafka: authority of the brokers (PEM)")
+    kafka_certificate: Path | None = Field(default=None, description="the bureau's certificate for Kafka (PEM)")
+    kafka_key: Path | None = Field(default=None, description="the private key of that certificate (PEM)")
     run_folder: Path = Field(description="folder for the business clock's offset and the development provider's key")
     host: str = Field(default="127.0.0.1", description="address to listen on")
     web_port: int = Field(default=0, description="officers, citizens, operations; 0: the profile's")
@@ -45,6 +50,15 @@ class Settings(BaseSettings):
         cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *rest: Any, **more: Any
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings, more["env_settings"])
+
+    def kafka_tls(self) -> KafkaTls | None:
+        """The three files of mutual TLS, or None when none is given. Raises ValueError when only some are."""
+        ca, certificate, key = self.kafka_ca, self.kafka_certificate, self.kafka_key
+        if ca is None and certificate is None and key is None:
+            return None
+        if ca is None or certificate is None or key is None:
+            raise ValueError("QUANYU_KAFKA_CA, QUANYU_KAFKA_CERTIFICATE and QUANYU_KAFKA_KEY belong together")
+        return KafkaTls(ca, certificate, key)
 
     def profile(self) -> BureauProfile:
         return BureauProfile(**tomllib.loads((self.profile_folder / "bureau.toml").read_text()))

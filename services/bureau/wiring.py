@@ -5,6 +5,7 @@ Both `app.py` and `worker.py` begin here; tests replace parts by name (`Override
 
 import hashlib
 import hmac
+import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -169,10 +170,19 @@ def _clock_file(settings: Settings) -> Path | None:
 
 def _bus(settings: Settings) -> Bus:
     if settings.kafka_bootstrap:
-        return KafkaBus(settings.kafka_bootstrap, client_id=f"{settings.bureau}.{settings.replica}")
+        client_id = f"{settings.bureau}.{settings.replica}"
+        return KafkaBus(settings.kafka_bootstrap, client_id=client_id, ssl_context=_kafka_context(settings))
     if settings.bus_file is not None:
         return LocalBus(settings.bus_file)
     raise SettingsError("no bus: set QUANYU_KAFKA_BOOTSTRAP, or QUANYU_BUS_FILE for the local bus of a laptop")
+
+
+def _kafka_context(settings: Settings) -> ssl.SSLContext | None:
+    try:
+        tls = settings.kafka_tls()
+        return None if tls is None else tls.context()
+    except (OSError, ValueError) as error:  # of OpenSSL's errors only the number is set, and its text is the reason
+        raise SettingsError(f"mutual TLS with Kafka: {error}") from error
 
 
 def _pseudonyms(key: bytes) -> Callable[[str], str]:

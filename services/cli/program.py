@@ -10,9 +10,10 @@ from typing import Annotated, Any, Final, get_args
 import typer
 
 from services.bureau.process import PortTaken
+from services.bureau.schema import SchemaError
 from services.bureau.stations.rules import ListRefused
 from services.bureau.wiring import SettingsError
-from services.cli import bench, keys, node, register, stories, token
+from services.cli import bench, bus, database, keys, node, register, stories, token
 from services.cli.common import EXITS, FAILED, WRONG_USE
 from services.harness.interrupts import SIGNALS, Interrupts
 from services.harness.stack import StackError
@@ -27,7 +28,7 @@ from shared.web.texts import Language, Texts
 LANGUAGE_OPTION: Final = "--lang"
 LANGUAGE_VARIABLES: Final = ("LC_ALL", "LC_MESSAGES", "LANG")  # POSIX: the first that is set counts
 ABOUT: Final = N_("Quanyu: the federation of four police bureaus. Shows in Chinese, or in English (--lang en, or LANG=en_…).")
-SENTENCES: Final = (SettingsError, PortTaken, EnvelopeError, ListRefused, DatabaseDown, OutcomeUnknown)
+SENTENCES: Final = (SettingsError, SchemaError, PortTaken, EnvelopeError, ListRefused, DatabaseDown, OutcomeUnknown)
 """Errors whose own text is the sentence for people."""
 UNUSABLE: Final = (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError)
 """What a path that was given wrongly leads to, before anything has happened; a full disk, for example, is not among them."""
@@ -103,6 +104,8 @@ def build() -> Any:
     stories.add_to(app)
     token.add_to(app)
     keys.add_to(app)
+    bus.add_to(app)
+    database.add_to(app)
     register.add_to(app)
     bench.add_to(app)
     return typer.main.get_command(app)

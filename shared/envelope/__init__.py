@@ -17,7 +17,7 @@ from shared.envelope.keys import Ring, VaultKeys, load_ring, load_vault_keys, re
 from shared.envelope.open import Opened, open_envelope
 from shared.envelope.proof import Proof, Proven, verify_proof
 from shared.envelope.seal import seal, signing_key
-from shared.envelope.tls import TlsDoor, renew_leaf, tls_client_context, tls_server_context
+from shared.envelope.tls import TlsDoor, certificate_end, renew_leaf, tls_client_context, tls_server_context
 from shared.envelope.trust_list import TrustList
 from shared.envelope.trust_store import TrustStore
 
@@ -43,6 +43,7 @@ __all__ = [
     "TrustListRefused",
     "TrustStore",
     "VaultKeys",
+    "certificate_end",
     "load_ring",
     "load_vault_keys",
     "open_envelope",

@@ -109,6 +109,14 @@ def renew_leaf(folder: Path, bureau: str, *, now: int) -> bool:
     return True
 
 
+def certificate_end(path: Path) -> int:
+    """When the certificate in this PEM file ends, in unix seconds; 0 when it cannot be read."""
+    try:
+        return int(x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc.timestamp())
+    except (OSError, ValueError):
+        return 0
+
+
 def tls_server_context(ring_folder: Path, trust: TrustList) -> ssl.SSLContext:
     """The context of the peer port: TLS 1.3, a client certificate of a listed authority required. Raises KeyFileError."""
     context = _context(ssl.PROTOCOL_TLS_SERVER, ring_folder, trust)

@@ -19,6 +19,7 @@ import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -79,6 +80,23 @@ class GroupTiming:
             raise ValueError(f"session_timeout_ms={self.session_timeout_ms} must be {SESSION_TIMEOUT_FLOOR_MS} or more")
         if self.heartbeat_interval_ms * 3 > self.session_timeout_ms:
             raise ValueError("heartbeat_interval_ms must be at most a third of session_timeout_ms")
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaTls:
+    """Files in PEM for mutual TLS: the authority of the brokers, our certificate, its private key."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+
+    def context(self) -> ssl.SSLContext:
+        """TLS 1.3, the broker's host name checked. Raises OSError (ssl.SSLError among them) when a file is unusable."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.load_verify_locations(cafile=self.ca)
+        context.load_cert_chain(self.certificate, self.key)
+        return context
 
 
 class KafkaBus:

@@ -35,6 +35,14 @@ class NodeMetrics:
         self.owed_oldest_seconds = self._gauge("owed_oldest_seconds", "Age of the oldest owed answer", "owed_by")
         self.loop_progress = self._gauge("loop_progress_timestamp_seconds", "When a loop last got on", "loop")
         self.loop_restarts = self._counter("loop_restarts", "Restarts of a loop after an exception", "loop")
+        # Ends as times and not as time left: an alert computes with Prometheus' own clock, also when a node has stopped.
+        self.signing_key_end = self._gauge(
+            "signing_key_end_timestamp_seconds", "When the key that signs now ends; 0: there is none"
+        )
+        self.trust_list_end = self._gauge("trust_list_end_timestamp_seconds", "By when the trust list in force must be renewed")
+        self.certificate_end = self._gauge(
+            "certificate_end_timestamp_seconds", "When a TLS certificate ends; 0: it cannot be read", "certificate"
+        )
         self.up = self._gauge("up", "1: can be reached; 0: cannot", "part")
 
     def _gauge(self, name: str, documentation: str, *labels: str) -> Gauge:

@@ -10,6 +10,7 @@ import pytest
 from services.harness.stack import StackError
 from services.harness.stack.kafka import CACHE, fetch_jars, require_java
 from services.harness.stack.postgres import wheel_binaries
+from services.harness.stack.prometheus import require_prometheus
 from tests.real.waiting import Measured
 
 pytest.register_assert_rewrite("tests.real.stage", "tests.real.verdict")  # they assert for the tests: show what differs
@@ -18,13 +19,15 @@ from tests.real.stage import Stage, staged  # noqa: E402
 
 
 @cache
-def missing(*, kafka: bool) -> str | None:
+def missing(*, kafka: bool, prometheus: bool) -> str | None:
     """What to install before these tests can run here; None when nothing is missing."""
     try:
         wheel_binaries()
         if kafka:
             require_java()
             fetch_jars(Path.home() / CACHE)
+        if prometheus:
+            require_prometheus()
     except StackError as error:
         return str(error)
     return None
@@ -32,7 +35,8 @@ def missing(*, kafka: bool) -> str | None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """With CI=true a machine that cannot run this ring is a failure; elsewhere it is reported, with what to install."""
-    reason = missing(kafka=item.get_closest_marker("kafka") is not None)
+    wanted = {name: item.get_closest_marker(name) is not None for name in ("kafka", "prometheus")}
+    reason = missing(**wanted)
     if reason is not None:
         if os.environ.get("CI") == "true":
             pytest.fail(reason, pytrace=False)

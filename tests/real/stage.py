@@ -18,7 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from sqlalchemy import text
 
 from services.harness.gauge import UNREADABLE, Gauge, Reading
-from services.harness.processes import Federation, NodeProcess
+from services.harness.processes import Existing, Federation, NodeProcess
 from services.harness.stack import KafkaServer
 from shared.database import CHINA, Database, Session
 from tests.real import crashing_node, verdict
@@ -59,7 +59,7 @@ class Stage:
 
     @property
     def servers(self) -> str:
-        return self.kafka.bootstrap_servers
+        return self.federation.existing.kafka_bootstrap or self.kafka.bootstrap_servers
 
     async def prepare(self) -> None:
         """Settle a person at each place whom others may join, and wait until all bureaus know all stations."""
@@ -132,7 +132,7 @@ class Stage:
         for server in self.federation.postgres.values():
             if not server.pid:
                 await asyncio.to_thread(server.restart)
-        if not self.kafka.pid:
+        if self.federation.kafka is not None and not self.kafka.pid:
             await asyncio.to_thread(self.kafka.restart)
         for bureau, node in self.nodes.items():
             if node.process is None or node.ended is not None:
@@ -264,9 +264,11 @@ def crashing(folder: Path, bureau: str) -> tuple[str, ...]:
 
 
 @asynccontextmanager
-async def staged(folder: Path, *, dying: bool = False) -> AsyncIterator[Stage]:
-    """A federation, ready and watched by its gauge; `dying`: its nodes can be told to die. All of it ends with the context."""
-    federation = Federation(folder, stack="kafka")
+async def staged(folder: Path, *, dying: bool = False, kafka: str | None = None) -> AsyncIterator[Stage]:
+    """A federation, ready and watched by its gauge; all of it ends with the context.
+
+    `dying`: its nodes can be told to die. `kafka`: brokers that are there already, with their topics."""
+    federation = Federation(folder, stack="kafka", existing=Existing(None, kafka))
     try:
         await asyncio.to_thread(_start, federation, dying)
         stage = Stage(federation)

@@ -9,6 +9,7 @@ from sqlalchemy import Uuid, bindparam, func, select
 
 from shared.audit import AuditEntry, audit, write_audit
 from shared.database import DatabaseDown, Session
+from shared.envelope import EnvelopeError, certificate_end, signing_key
 from shared.messaging import dead_letters
 from shared.messaging.bus import BusDown
 from shared.messaging.owed import LIST as OWED
@@ -100,8 +101,24 @@ async def measure(wiring: Any) -> None:
         metrics.up.labels("bus").set(0)
     since_start = time.time() - time.monotonic()
     for name, state in wiring.health.loops.items():
-        metrics.up.labels(f"loop.{name}").set(0 if state.error else 1)
         metrics.loop_progress.labels(name).set(since_start + state.progressed_at)
+    for name, part in wiring.health.inner_parts().items():
+        metrics.up.labels(name).set(1 if part["status"] == "ok" else 0)
+    _measure_ends(wiring)
+
+
+def _measure_ends(wiring: Any) -> None:
+    """When what must be renewed ends."""
+    metrics, node, settings = wiring.metrics, wiring.node, wiring.settings
+    try:
+        _key, ends_at = signing_key(node.ring, node.trust.current, int(node.machine_now().timestamp()))
+    except EnvelopeError:
+        ends_at = 0
+    metrics.signing_key_end.set(ends_at)
+    metrics.trust_list_end.set(node.trust.current.next_update)
+    metrics.certificate_end.labels("peers").set(certificate_end(settings.keys_folder / "tls" / "leaf.pem"))
+    if settings.kafka_certificate is not None:
+        metrics.certificate_end.labels("bus").set(certificate_end(settings.kafka_certificate))
 
 
 async def read_audit(session: Session, *, case: UUID | None, after: int, most: int) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import asyncpg
 
@@ -23,6 +23,7 @@ from shared.identifiers.texts import N_
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 PASSWORD_BYTES = 24
+DEFAULT_PORT = 5432
 CONNECT_TIMEOUT_S = 10.0
 IDLE_IN_TRANSACTION_LIMIT = "30s"  # a unit of work is milliseconds; a node that hangs inside one must not hold its locks
 TEMPLATE_BUSY_LIMIT_S = 5.0  # a pool that is just closing still holds its connections to the template for a moment
@@ -137,6 +138,13 @@ class Databases:
                 json.dump(known, file)
             fresh.replace(self._passwords)
         return known[role]
+
+
+def pgpass_line(dsn: str) -> str:
+    """`dsn` with its password as a line of PostgreSQL's password file, which asyncpg and psql read (PGPASSFILE)."""
+    parts = urlsplit(dsn)
+    values = (parts.hostname, parts.port or DEFAULT_PORT, parts.path.lstrip("/"), parts.username, unquote(parts.password or ""))
+    return ":".join(str(value).replace("\\", "\\\\").replace(":", "\\:") for value in values) + "\n"
 
 
 async def _close_to_others(admin: asyncpg.Connection, database: str, roles: Sequence[str]) -> None:

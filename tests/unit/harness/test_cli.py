@@ -22,6 +22,9 @@ COMMANDS = (
     ("keys", "list"),
     ("keys", "rotate"),
     ("keys", "revoke"),
+    ("bus", "certificates"),
+    ("bus", "prepare"),
+    ("database", "prepare"),
     ("register", "import"),
     ("register", "generate"),
 )

@@ -69,11 +69,13 @@ def test_what_maven_says_when_it_fails_is_passed_on_and_nothing_half_fetched_sta
 
 def test_a_comma_in_the_data_path_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="has a comma"):
-        kafka._write_properties(tmp_path / "server.properties", data=tmp_path / "a,b", port=1, controller_port=2)
+        kafka._write_properties(
+            tmp_path / "server.properties", data=tmp_path / "a,b", seat=kafka.Seat(1, "", ((1, 2),)), certificates=None
+        )
 
 
 def test_ids_are_16_bytes_that_no_tool_takes_for_an_option() -> None:
-    ids = {kafka._new_id() for _ in range(300)}
+    ids = {kafka.new_id() for _ in range(300)}
     assert len(ids) == 300
     assert all(len(each) == 22 and not each.startswith("-") for each in ids)
 
