@@ -35,7 +35,7 @@ from shared.contract.questions import PersonStatus, ProblemCode, Question
 from shared.contract.registry import CAPABILITIES, topic
 from shared.database import Clock, Database, NodeContext, Session, Vault
 from shared.envelope import Keyring, TrustStore, load_vault_keys, read_kek, tls_client_context
-from shared.messaging import Ask, Handler, Receiver, Relay
+from shared.messaging import Ask, Handler, Receiver, Relay, SayAnew
 from shared.messaging.bus import Bus
 from shared.messaging.kafka import KafkaBus
 from shared.messaging.local import LocalBus
@@ -50,6 +50,7 @@ PSEUDONYM_CHARACTERS = 32
 
 HANDLERS: Mapping[type[Message], Handler] = {DirectoryPublished: on_directory_published, **TRANSFER_HANDLERS}
 ASKS: Mapping[str, Ask] = {"transfers": transfers.ask_by_timer}
+SAY_ANEW: Mapping[str, SayAnew] = {"transfers": transfers.say_anew, "node": stations.tell_anew}
 CONSEQUENCES = Consequences({HoldPlaced: [transfers.note_hold]})
 
 
@@ -127,7 +128,7 @@ def wire(settings: Settings, overrides: Overrides | None = None) -> Wiring:
     database = make(settings.database_url, vault=vault, node=node, pool_size=WEB_POOL, overflow=WEB_OVERFLOW)
     bus_database = make(settings.database_url, vault=vault, node=node, pool_size=BUS_POOL, overflow=BUS_OVERFLOW)
     bus = over.bus or _bus(settings)
-    relay = Relay(bus_database, bus, holder=f"{settings.bureau}.{settings.replica}")
+    relay = Relay(bus_database, bus, holder=f"{settings.bureau}.{settings.replica}", say_anew=SAY_ANEW)
     wake.append(relay.wake.set)
     metrics = NodeMetrics(settings.bureau)
     receiver = Receiver(bus_database, HANDLERS, lambda outcome: metrics.receipts.labels(outcome).inc())

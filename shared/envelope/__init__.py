@@ -11,7 +11,7 @@ from shared.envelope.errors import (
     TooLarge,
     TrustListRefused,
 )
-from shared.envelope.form import BODY_LIMIT_BYTES, ENVELOPE_LIMIT_BYTES, Place, transport_headers
+from shared.envelope.form import BODY_LIMIT_BYTES, ENVELOPE_LIMIT_BYTES, Place, signed_by, transport_headers
 from shared.envelope.keyring import Keyring
 from shared.envelope.keys import Ring, VaultKeys, load_ring, load_vault_keys, read_kek
 from shared.envelope.open import Opened, open_envelope
@@ -50,6 +50,7 @@ __all__ = [
     "read_kek",
     "renew_leaf",
     "seal",
+    "signed_by",
     "signing_key",
     "tls_client_context",
     "tls_server_context",

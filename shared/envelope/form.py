@@ -152,6 +152,11 @@ def read_base64_object(segment: bytes) -> dict[str, Any]:
     return read_object(urlsafe_b64decode(segment))
 
 
+def signed_by(envelope: bytes) -> str:
+    """The kid that an envelope names. Unverified: for envelopes of our own. Raises ValueError, KeyError."""
+    return str(read_base64_object(envelope.partition(b".")[0])["kid"])
+
+
 def transport_headers(place: Place, *, iss: str, jti: UUID, iat: int, schema: str) -> dict[str, str]:
     """The CloudEvents headers of a message's Kafka record (messaging.md 2.3): `open_envelope` refuses a record whose headers
     disagree with the signed header. `iat` in unix seconds.

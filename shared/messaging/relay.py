@@ -6,7 +6,8 @@ so a reader that remembers "all up to 8" loses 7.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -15,6 +16,7 @@ from sqlalchemy import Row, bindparam, func, select, text, update
 from shared.database import Database, Session
 from shared.messaging.bus import Bus, BusDown, Publisher, Record
 from shared.messaging.tables import outbox
+from shared.messaging.withdraw import SayAnew, may_leave, withdraw_revoked
 
 HEAD_ROWS = 500
 SWEEP_SECONDS = 1.0  # a lost wake-up costs at most this
@@ -25,7 +27,7 @@ RENEW_SECONDS = 2
 MAX_ERROR_CHARACTERS = 500
 
 UNSENT = (
-    select(outbox.c.seq, outbox.c.topic, outbox.c.key, outbox.c.headers, outbox.c.sealed)
+    select(outbox.c.seq, outbox.c.event_id, outbox.c.topic, outbox.c.key, outbox.c.headers, outbox.c.sealed)
     .where(outbox.c.sent_at.is_(None))
     .order_by(outbox.c.seq)
     .limit(HEAD_ROWS)
@@ -52,12 +54,17 @@ logger = structlog.get_logger(__name__)
 
 
 class Relay:
-    """Moves unsent rows of one bureau's outbox to the bus. `holder` names this replica: a restart takes its own lease back."""
+    """Moves unsent rows of one bureau's outbox to the bus. `holder` names this replica: a restart takes its own lease back.
 
-    def __init__(self, database: Database, bus: Bus, *, holder: str) -> None:
+    `say_anew`, by capability: what is said in place of messages that are withdrawn because their key was revoked."""
+
+    def __init__(
+        self, database: Database, bus: Bus, *, holder: str, say_anew: Mapping[str, SayAnew] = MappingProxyType({})
+    ) -> None:
         self._database = database
         self._bus = bus
         self._holder = holder
+        self._say_anew = say_anew
         self._publisher: Publisher | None = None
         self._epoch: int | None = None
         self._renewed = float("-inf")
@@ -110,9 +117,12 @@ class Relay:
         self._renewed = now
         return self._epoch is not None
 
-    @staticmethod
-    async def _read_unsent(session: Session) -> list[Row[Any]]:
-        return list(await session.execute(UNSENT))
+    async def _read_unsent(self, session: Session) -> list[Row[Any]]:
+        """What may leave, oldest first; what a revoked key of ours signed gives way to what is said in its place."""
+        rows: list[Row[Any]] = list(await session.execute(UNSENT))
+        if await withdraw_revoked(session, rows, self._say_anew):
+            rows = list(await session.execute(UNSENT))
+        return may_leave(session, rows)
 
     async def _publish(self, rows: Sequence[Row[Any]]) -> BusDown | None:
         """None when all is acknowledged. After any error the publisher is dropped: it may be unusable or half dead."""

@@ -41,6 +41,7 @@ INSERT_STATION = insert(station)
 DELETE_POSTS = delete(post)
 INSERT_POST = insert(post)
 TOLD = select(directory_told.c.peer, directory_told.c.version)
+FORGET_TOLD = delete(directory_told).where(directory_told.c.peer == bindparam("a_peer"))
 _told = upsert(directory_told)
 SET_TOLD = _told.on_conflict_do_update(index_elements=["peer"], set_={"version": _told.excluded.version})
 POSTS = (
@@ -121,6 +122,12 @@ async def publish_directory(session: Session) -> list[str]:
         await session.execute(SET_TOLD, {"peer": peer, "version": own.version})
         told_now.append(peer)
     return told_now
+
+
+async def tell_anew(session: Session, key: str, peer: str) -> None:
+    """Our list was not sent to `peer`, its message was withdrawn: record it again. (`key` is our own code.)"""
+    await session.execute(FORGET_TOLD, {"a_peer": peer})
+    await publish_directory(session)
 
 
 async def take_published(session: Session, published: DirectoryPublished) -> bool:

@@ -32,6 +32,7 @@ from services.bureau.transfers.acts.reading import (
     queue,
     read_case,
     read_findings,
+    say_anew,
     silent_since,
 )
 from services.bureau.transfers.acts.settlement import SettlementForm, request_reissue, settle
@@ -60,6 +61,7 @@ __all__ = [
     "request_reissue",
     "restore",
     "return_permit",
+    "say_anew",
     "seal",
     "settle",
     "silent_since",

@@ -15,7 +15,7 @@ from services.bureau.population.acts import HoldPlaced
 from services.bureau.population.tables import resident
 from services.bureau.transfers.acts.cases import load_case, load_for_officer, receipts_of
 from services.bureau.transfers.acts.common import add_note, application_of, require
-from services.bureau.transfers.acts.moving import conclude, say_again
+from services.bureau.transfers.acts.moving import conclude, say, say_again
 from services.bureau.transfers.acts.origin import findings
 from services.bureau.transfers.rules.case import Case
 from services.bureau.transfers.rules.errors import NotInThisState
@@ -162,6 +162,14 @@ async def ask_by_timer(session: Session, case_id: UUID, kind: str, peer: str) ->
     case = await load_case(session, peer, case_id)
     if case is not None:
         await say_again(session, case, kind.partition(".")[2])
+
+
+async def say_anew(session: Session, key: str, peer: str) -> None:
+    """Messages of the case `key` to `peer` were withdrawn: say what its states say now, and ask again what was asked."""
+    case = await load_case(session, peer, UUID(key))
+    if case is not None:
+        await say(session, case, case.in_order())
+        await say_again(session, case, REISSUE.owed.what.value)
 
 
 async def is_open_case(session: Session, case_id: UUID, area: Sequence[str]) -> bool:
