@@ -18,7 +18,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from sqlalchemy import text
 
 from services.harness.gauge import UNREADABLE, Gauge, Reading
-from services.harness.processes import Federation, NodeProcess
+from services.harness.processes import Federation, NodeProcess, Stack
+from services.harness.rogue import add_worn_keys
 from services.harness.stack import KafkaServer
 from shared.database import CHINA, Database, Session
 from tests.real import crashing_node, verdict
@@ -58,8 +59,9 @@ class Stage:
         return self.federation.kafka
 
     @property
-    def servers(self) -> str:
-        return self.kafka.bootstrap_servers
+    def servers(self) -> str | None:
+        """Kafka's; None on the local bus."""
+        return None if self.federation.kafka is None else self.kafka.bootstrap_servers
 
     async def prepare(self) -> None:
         """Settle a person at each place whom others may join, and wait until all bureaus know all stations."""
@@ -264,11 +266,15 @@ def crashing(folder: Path, bureau: str) -> tuple[str, ...]:
 
 
 @asynccontextmanager
-async def staged(folder: Path, *, dying: bool = False) -> AsyncIterator[Stage]:
-    """A federation, ready and watched by its gauge; `dying`: its nodes can be told to die. All of it ends with the context."""
-    federation = Federation(folder, stack="kafka")
+async def staged(
+    folder: Path, *, stack: Stack = "kafka", dying: bool = False, worn_keys: str | None = None
+) -> AsyncIterator[Stage]:
+    """A federation, ready and watched by its gauge; all of it ends with the context.
+
+    `dying`: its nodes can be told to die; `worn_keys`: a bureau that has old, revoked and future keys, too."""
+    federation = Federation(folder, stack=stack)
     try:
-        await asyncio.to_thread(_start, federation, dying)
+        await asyncio.to_thread(_start, federation, dying, worn_keys)
         stage = Stage(federation)
         try:
             await stage.prepare()
@@ -279,8 +285,10 @@ async def staged(folder: Path, *, dying: bool = False) -> AsyncIterator[Stage]:
         await asyncio.to_thread(_stop, federation)
 
 
-def _start(federation: Federation, dying: bool) -> None:
+def _start(federation: Federation, dying: bool, worn_keys: str | None) -> None:
     federation.start_servers()
+    if worn_keys is not None:
+        add_worn_keys(federation.folder / "keys", worn_keys)
     federation.set_business_clock(OPEN_EVERYWHERE)
     for bureau, node in federation.nodes.items():
         if dying:
