@@ -21,12 +21,14 @@ from shared.database import DatabaseDown, OutcomeUnknown, Session
 from shared.envelope import TooLarge, TrustListRefused
 from shared.envelope.trust_list import LIST_LIMIT_BYTES
 from shared.messaging import ask_due_now, doorbell
-from shared.messaging.bus import BusDown, Delivered
+from shared.messaging.bus import BusDown, Consumer, Delivered
 from shared.messaging.dead_letters import retry_due, retry_waiting, try_waiting_soon
+from shared.messaging.line import Line, Offsets
 from shared.messaging.tables import trust_list
 from shared.peers import AS_SENT, read_at_most
 
 FETCH_SECONDS = 0.5
+COMMIT_SECONDS = 0.5  # while there is more to do: what is done and not yet committed only comes again, and is dropped
 TIMER_SECONDS = 0.5
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 10.0
 BUS_LOOPS, BUS_LONGEST_PAUSE_SECONDS = frozenset({"relay", "consumer"}), 5.0  # somebody waits for what they carry
@@ -138,23 +140,42 @@ class Worker:
         await doorbell.listen(self._wiring.settings.database_url, self._wiring.relay.wake)
 
     async def _consume(self) -> None:
-        wiring = self._wiring
+        wiring, loop = self._wiring, asyncio.get_running_loop()
         consumer = await wiring.bus.consumer(group=f"{wiring.settings.bureau}.node", topics=wiring.topics)
+        line, done, committed_at = Line(), Offsets(), loop.time()
         try:
             while True:
-                delivered = await consumer.fetch(timeout_s=FETCH_SECONDS)
-                if delivered:
-                    try:
-                        await wiring.receiver.receive(delivered)
-                    except (DatabaseDown, OutcomeUnknown) as error:
-                        wiring.health.failed("consumer", error)
-                        consumer.rewind(first_offsets(delivered))
-                        await asyncio.sleep(DATABASE_PAUSE_SECONDS)
-                        continue
-                    await consumer.commit(next_offsets(delivered))
+                if line.has_room:
+                    await self._read_ahead(consumer, line)
+                if line and not await self._take_turn(consumer, line, done):
+                    line = Line()
+                if done and (not line or loop.time() - committed_at > COMMIT_SECONDS):
+                    await consumer.commit(done)
+                    done, committed_at = Offsets(), loop.time()
                 wiring.health.progressed("consumer")
         finally:
             await consumer.close()
+
+    async def _read_ahead(self, consumer: Consumer, line: Line) -> None:
+        """Everything that has come, opened; waits for something to come only when nothing is left to do."""
+        for delivered in await consumer.fetch(timeout_s=0 if line else FETCH_SECONDS):
+            line.add(await self._wiring.receiver.open(delivered))
+            await asyncio.sleep(0)  # opening is work for the processor: the doors of this process have their turn, too
+
+    async def _take_turn(self, consumer: Consumer, line: Line, done: Offsets) -> bool:
+        """One chunk of the line; adds to the offsets that are done. False: the database failed, all will be read again."""
+        again = line.begin_again()
+        chunk = line.next()
+        after = line.offsets_after(chunk)
+        try:
+            await self._wiring.receiver.take(chunk, keep=after)
+        except (DatabaseDown, OutcomeUnknown) as error:
+            self._wiring.health.failed("consumer", error)
+            consumer.rewind(again)
+            await asyncio.sleep(DATABASE_PAUSE_SECONDS)
+            return False
+        done.update(after)
+        return True
 
     async def _time(self) -> None:
         """Everything that comes due: receipts to try again, answers to ask for again, letters that time may heal."""

@@ -1,12 +1,15 @@
 """Keeping what cannot take effect: a dead letter with everything needed to look at it and try again, up to a limit."""
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
 
-from shared.audit import AuditEntry, write_audit
+from shared.audit import AuditEntry, write_audit, write_audits
 from shared.database import Session
 from shared.messaging.bus import Delivered
 from shared.messaging.statements import INSERT_DEAD_LETTER, OPEN_LETTERS
@@ -21,41 +24,72 @@ MAX_CLAIMED_CHARACTERS = 60
 logger = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message to be kept. `waits`: it may be right later, and the node itself looks at it again."""
+
+    delivered: Delivered
+    reason: str
+    error: str
+    first_seen: datetime
+    waits: bool = False
+
+    @property
+    def claimed(self) -> str:
+        """Whom the transport names as its sender; nobody has verified that."""
+        return storable(self.delivered.record.headers.get("ce_source", ""))[:MAX_CLAIMED_CHARACTERS]
+
+    def row(self, session: Session) -> dict[str, Any]:
+        record = self.delivered.record
+        return {
+            "topic": record.topic,
+            "partition": self.delivered.partition,
+            "offset": self.delivered.offset,
+            "raw_key": storable(record.key),
+            "raw_value": record.value,
+            "raw_headers": {storable(name): storable(value) for name, value in record.headers.items()},
+            "reason": self.reason,
+            "error": storable(self.error[:MAX_ERROR_CHARACTERS]),
+            "first_seen": self.first_seen,
+            "next_try_at": next_look(session, self.first_seen) if self.waits else None,
+        }
+
+    def entry(self) -> AuditEntry:
+        place = f"{self.delivered.record.topic}/{self.delivered.partition}/{self.delivered.offset}"
+        return AuditEntry(action="messaging.receive", decision="refused", reason=self.reason, object_kind="dead_letter",
+                          object_id=place, peer=self.claimed)  # fmt: skip
+
+
 class Burial:
     """Buries for one receiver."""
 
     def __init__(self) -> None:
         self._told_at: dict[str, datetime] = {}  # by topic: when it was last said that its letters are not kept
 
-    async def bury(
-        self, session: Session, delivered: Delivered, *, reason: str, error: str, first_seen: datetime, waits: bool = False
-    ) -> bool:
-        """Keep it as an open letter, audited; False when the topic has so many that this one is not kept.
+    async def bury(self, session: Session, letter: Letter) -> bool:
+        """Keep it as an open letter, audited; False when the topic has so many that this one is not kept."""
+        return await self.bury_all(session, [letter]) == 1
 
-        `waits`: it may be right later, and the node itself looks at it again."""
-        record = delivered.record
-        claimed = storable(record.headers.get("ce_source", ""))[:MAX_CLAIMED_CHARACTERS]
-        if (await session.execute(OPEN_LETTERS, {"a_topic": record.topic})).scalar_one() >= MOST_OPEN_LETTERS:
-            await self._tell_full(session, record.topic, claimed)
-            return False
-        row = {
-            "topic": record.topic,
-            "partition": delivered.partition,
-            "offset": delivered.offset,
-            "raw_key": storable(record.key),
-            "raw_value": record.value,
-            "raw_headers": {storable(name): storable(value) for name, value in record.headers.items()},
-            "reason": reason,
-            "error": storable(error[:MAX_ERROR_CHARACTERS]),
-            "first_seen": first_seen,
-            "next_try_at": next_look(session, first_seen) if waits else None,
-        }
-        await session.execute(INSERT_DEAD_LETTER, row)
-        entry = AuditEntry(action="messaging.receive", decision="refused", reason=reason, object_kind="dead_letter",
-                           object_id=f"{record.topic}/{delivered.partition}/{delivered.offset}", peer=claimed)  # fmt: skip
-        await write_audit(session, entry)
-        logger.warning("message_buried", reason=reason, topic=record.topic, claimed_source=claimed)
-        return True
+    async def bury_all(self, session: Session, letters: Sequence[Letter]) -> int:
+        """As many as the topics may have, in few statements: what a flood brings must cost less than what it holds up."""
+        kept: list[Letter] = []
+        room: dict[str, int] = {}
+        for letter in letters:
+            topic = letter.delivered.record.topic
+            if topic not in room:
+                room[topic] = MOST_OPEN_LETTERS - (await session.execute(OPEN_LETTERS, {"a_topic": topic})).scalar_one()
+            if room[topic] <= 0:
+                await self._tell_full(session, topic, letter.claimed)
+                continue
+            room[topic] -= 1
+            kept.append(letter)
+        if kept:
+            await session.execute(INSERT_DEAD_LETTER, [letter.row(session) for letter in kept])
+            await write_audits(session, [letter.entry() for letter in kept])
+            about = kept[-1]
+            logger.warning("message_buried", reason=about.reason, topic=about.delivered.record.topic,
+                           claimed_source=about.claimed, count=len(kept))  # fmt: skip
+        return len(kept)
 
     async def _tell_full(self, session: Session, topic: str, claimed: str) -> None:
         now, told_at = session.node.machine_now(), self._told_at.get(topic)

@@ -20,13 +20,23 @@ from shared.contract.registry import ContentError, UnknownContent, UnknownMessag
 from shared.database import NODE_ITSELF, Actor, Database, DatabaseDown, OutcomeUnknown, Session, is_infrastructure
 from shared.envelope import NotYet, Opened, Place, Proof, Refused, open_envelope
 from shared.messaging import owed
-from shared.messaging.burial import Burial, offset_of, offset_of_receipt, short
+from shared.messaging.burial import Burial, Letter, offset_of, offset_of_receipt, short
 from shared.messaging.bus import Delivered, Record
-from shared.messaging.statements import BURY_RECEIPT, INSERT_RECEIPT, KEEP_OFFSET, KNOWN_HASH, PEER_HEARD, PEERS, POSTPONE
+from shared.messaging.statements import (
+    BURY_RECEIPT,
+    INSERT_RECEIPT,
+    KEEP_OFFSET,
+    KNOWN_HASH,
+    PEER_HEARD,
+    PEERS,
+    POSTPONE,
+    WAITING_RECEIPTS,
+)
 from shared.telemetry import trace_from
 
 CHUNK_MESSAGES = 20  # 1,233 instead of 461 messages a second under backlog (messaging.md 14)
 RETRY_AFTER = (1, 5, 30, 300, 3600)  # seconds; the last one repeats
+MOST_UNKNOWN = 200  # messages of one sender that wait for a later program; more are dead letters, to be replayed by a person
 ATTEMPTS_BEFORE_DEAD = 8  # about two hours of a handler that raises; then a person looks
 SILENCE_SECONDS = 60  # a peer not heard for longer is asked at once when it is back
 HEARD_EVERY_SECONDS = 1  # the peer's row is touched at most so often
@@ -58,12 +68,20 @@ Handler = Callable[[Session, Any, Received], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Arrival:
+class Arrival:
     """A record and what opening it gave."""
 
     delivered: Delivered
     opened: Opened | Refused | NotYet
     received_at: datetime
+
+    @property
+    def sender(self) -> str | None:
+        """Who has signed it; None when nothing proves that anybody of ours has."""
+        return self.opened.iss if isinstance(self.opened, Opened) else None
+
+    def letter(self, reason: str, error: str, *, waits: bool = False) -> Letter:
+        return Letter(self.delivered, reason, error, self.received_at, waits)
 
 
 def read_content(opened: Opened) -> Message:
@@ -78,6 +96,11 @@ def read_content(opened: Opened) -> Message:
     if message.key != opened.key:
         raise ContentError(f"{type(message).__name__} is about another object than its key")
     return message
+
+
+async def _keep_offsets(session: Session, keep: Mapping[tuple[str, int], int]) -> None:
+    for (topic, partition), next_offset in keep.items():
+        await session.execute(KEEP_OFFSET, {"topic": topic, "partition": partition, "next_offset": next_offset})
 
 
 class Receiver:
@@ -108,25 +131,36 @@ class Receiver:
     async def receive(self, delivered: Sequence[Delivered]) -> None:
         """Take all of `delivered`, in order; raises DatabaseDown or OutcomeUnknown with nothing half done: deliver again."""
         for start in range(0, len(delivered), CHUNK_MESSAGES):
-            chunk = [await self._open(one) for one in delivered[start : start + CHUNK_MESSAGES]]
-            try:
-                await self._take(chunk, each_apart=False)
-            except (DatabaseDown, OutcomeUnknown):
-                raise
-            except Exception as error:
-                logger.warning("chunk_failed", size=len(chunk), error=type(error).__name__)
-                for arrival in chunk:
-                    await self._take_apart(arrival)
+            chunk = delivered[start : start + CHUNK_MESSAGES]
+            last = {(one.record.topic, one.partition): one.offset + 1 for one in chunk if one.partition != ANSWER_PARTITION}
+            await self.take([await self.open(one) for one in chunk], keep=last)
+
+    async def take(self, chunk: Sequence[Arrival], *, keep: Mapping[tuple[str, int], int]) -> None:
+        """Take a chunk in one transaction, or one by one where that fails; `keep`: the offsets to begin at after it.
+
+        Raises DatabaseDown or OutcomeUnknown with nothing half done: deliver again."""
+        try:
+            if any(arrival.sender for arrival in chunk):
+                await self._take(chunk, keep, each_apart=False)
+            else:
+                await self._bury_chunk(chunk, keep)
+        except (DatabaseDown, OutcomeUnknown):
+            raise
+        except Exception as error:
+            logger.warning("chunk_failed", size=len(chunk), error=type(error).__name__)
+            for arrival in chunk:
+                await self._take_apart(arrival)
 
     async def receive_envelope(self, envelope: bytes, *, topic: str) -> None:
         """Take a message that came inside an answer, exactly as if the bus had brought it."""
         await self.receive([Delivered(Record(topic, "", {}, envelope), ANSWER_PARTITION, offset_of(envelope))])
 
-    async def _open(self, delivered: Delivered) -> _Arrival:
+    async def open(self, delivered: Delivered) -> Arrival:
+        """Checks 1 to 8, nothing written; what is large is opened beside the loop."""
         now = self._database.node.machine_now()
         if len(delivered.record.value) > IN_THREAD_BYTES:
-            return _Arrival(delivered, await asyncio.to_thread(self.try_open, delivered.record, now, None), now)
-        return _Arrival(delivered, self.try_open(delivered.record, now, None), now)
+            return Arrival(delivered, await asyncio.to_thread(self.try_open, delivered.record, now, None), now)
+        return Arrival(delivered, self.try_open(delivered.record, now, None), now)
 
     def try_open(
         self, record: Record, now: datetime, received_at: datetime | None, *, seen: Mapping[str, int] | None = None
@@ -149,38 +183,56 @@ class Receiver:
         except (Refused, NotYet) as outcome:
             return outcome
 
-    async def _take(self, chunk: Sequence[_Arrival], *, each_apart: bool) -> None:
+    async def _take(self, chunk: Sequence[Arrival], keep: Mapping[tuple[str, int], int], *, each_apart: bool) -> None:
         names = sorted({self._name(arrival) for arrival in chunk})
 
         async def unit(session: Session) -> list[str]:
             outcomes = [await self._take_one(session, arrival, each_apart=each_apart) for arrival in chunk]
-            last = {(a.delivered.record.topic, a.delivered.partition): a.delivered.offset for a in chunk}
-            for (topic, partition), offset in last.items():
-                if partition != ANSWER_PARTITION:
-                    await session.execute(KEEP_OFFSET, {"topic": topic, "partition": partition, "next_offset": offset + 1})
+            await _keep_offsets(session, keep)
             return outcomes
 
         for outcome in await self._database.run(unit, name=f"receive {' '.join(names)}"):
             self._counted(outcome)
 
-    async def _take_apart(self, arrival: _Arrival) -> None:
+    async def _bury_chunk(self, chunk: Sequence[Arrival], keep: Mapping[tuple[str, int], int]) -> None:
+        """Nobody of ours is proven to have sent any of these: kept together, so that a flood of them is soon over."""
+
+        async def unit(session: Session) -> int:
+            session.info["actor"] = NODE_ITSELF
+            kept = await self._burial.bury_all(session, [self._refusal(arrival) for arrival in chunk])
+            await _keep_offsets(session, keep)
+            return kept
+
+        kept = await self._database.run(unit, name="receive Refused")
+        for number, arrival in enumerate(chunk):
+            outcome = "not_yet" if isinstance(arrival.opened, NotYet) else "refused"
+            self._counted(outcome if number < kept else "not_kept")
+
+    def _refusal(self, arrival: Arrival) -> Letter:
+        match arrival.opened:
+            case NotYet() as not_yet:  # no receipt: an unverified sender could use up another's event ids
+                if not_yet.reason == "unknown_key":
+                    self.unknown_key.set()
+                return arrival.letter(not_yet.reason, str(not_yet), waits=True)
+            case Refused() as refused:
+                return arrival.letter(refused.code, str(refused))
+        raise AssertionError("unreachable: what was opened is taken")
+
+    async def _take_apart(self, arrival: Arrival) -> None:
         """One arrival alone. What cannot even be receipted (a rogue member's key with a NUL) must not stop the partition."""
         try:
-            await self._take([arrival], each_apart=True)
+            await self._take([arrival], {}, each_apart=True)
         except (DatabaseDown, OutcomeUnknown):
             raise
         except Exception as error:
             reason = short(error)
             logger.exception("poison", topic=arrival.delivered.record.topic)
             await self._database.run(
-                lambda session: self._burial.bury(
-                    session, arrival.delivered, reason="poison", error=reason, first_seen=arrival.received_at
-                ),
-                name="receive poison",
+                lambda session: self._burial.bury(session, arrival.letter("poison", reason)), name="receive poison"
             )
 
     @staticmethod
-    def _name(arrival: _Arrival) -> str:
+    def _name(arrival: Arrival) -> str:
         if not isinstance(arrival.opened, Opened):
             return type(arrival.opened).__name__
         try:
@@ -188,27 +240,18 @@ class Receiver:
         except (UnknownMessage, ContentError) as error:
             return type(error).__name__
 
-    async def _take_one(self, session: Session, arrival: _Arrival, *, each_apart: bool) -> str:
+    async def _take_one(self, session: Session, arrival: Arrival, *, each_apart: bool) -> str:
         session.info["actor"] = NODE_ITSELF
-        match arrival.opened:
-            case Opened() as opened:
-                return await self._take_opened(session, arrival, opened, each_apart=each_apart)
-            case NotYet() as not_yet:  # no receipt: an unverified sender could use up another's event ids
-                if not_yet.reason == "unknown_key":
-                    self.unknown_key.set()
-                kept = await self._burial.bury(
-                    session, arrival.delivered, reason=not_yet.reason, error=str(not_yet), first_seen=arrival.received_at,
-                    waits=True,
-                )  # fmt: skip
-                return "not_yet" if kept else "not_kept"
-            case Refused() as refused:
-                kept = await self._burial.bury(
-                    session, arrival.delivered, reason=refused.code, error=str(refused), first_seen=arrival.received_at
-                )
-                return "refused" if kept else "not_kept"
+        if isinstance(arrival.opened, Opened):
+            return await self._take_opened(session, arrival, arrival.opened, each_apart=each_apart)
+        kept = await self._burial.bury(session, self._refusal(arrival))
+        return ("not_yet" if isinstance(arrival.opened, NotYet) else "refused") if kept else "not_kept"
 
-    async def _take_opened(self, session: Session, arrival: _Arrival, opened: Opened, *, each_apart: bool) -> str:
+    async def _take_opened(self, session: Session, arrival: Arrival, opened: Opened, *, each_apart: bool) -> str:
         record = arrival.delivered.record
+        if opened.incarnation < self._highest(session, opened.iss):  # a newer one was heard of since it was opened
+            old = Refused(6, "old_incarnation", str(opened.incarnation))
+            return "refused" if await self._burial.bury(session, arrival.letter(old.code, str(old))) else "not_kept"
         row = {
             "sender": opened.iss,
             "event_id": opened.jti,
@@ -223,10 +266,7 @@ class Receiver:
         if (await session.execute(INSERT_RECEIPT, row)).first() is None:
             known = (await session.execute(KNOWN_HASH, {"sender": opened.iss, "event_id": opened.jti})).scalar_one()
             if known != opened.content_hash:
-                kept = await self._burial.bury(
-                    session, arrival.delivered, reason="conflict", error=OTHER_CONTENT,
-                    first_seen=arrival.received_at,
-                )  # fmt: skip
+                kept = await self._burial.bury(session, arrival.letter("conflict", OTHER_CONTENT))
                 return "refused" if kept else "not_kept"
             return "duplicate"
         await self._heard_of(session, opened, arrival.received_at)
@@ -239,12 +279,18 @@ class Receiver:
 
         `apart`: in a savepoint, so that what it raises becomes the receipt's outcome instead of an exception.
         """
+        try:
+            message = read_content(opened)  # 9 content; outside of the savepoint: it writes nothing
+        except UnknownContent as reason:
+            return await self._postpone_unknown(session, opened, record, received_at, attempts=attempts, reason=reason)
+        except ContentError as error:
+            return await self._give_up(session, opened, record, received_at, error=error)
         if not apart:
-            await self._act(session, opened, record, received_at)
+            await self._act(session, message, opened, record, received_at)
             return "applied"
         try:
             async with session.begin_nested():
-                await self._act(session, opened, record, received_at)
+                await self._act(session, message, opened, record, received_at)
             return "applied"
         except (DatabaseDown, OutcomeUnknown):
             raise
@@ -256,14 +302,31 @@ class Receiver:
             logger.exception("handler_failed", type=opened.type, sender=opened.iss, event_id=str(opened.jti))
             if attempts + 1 < ATTEMPTS_BEFORE_DEAD and not isinstance(error, ContentError):
                 return await self._postpone(session, opened, record, attempts=attempts, reason=error)
-            await session.execute(BURY_RECEIPT, {"a_sender": opened.iss, "an_event": opened.jti, "error": short(error)})
-            buried = Delivered(record, RECEIPT_PARTITION, offset_of_receipt(opened.iss, opened.jti))
-            why = "content" if isinstance(error, ContentError) else "handler"
-            kept = await self._burial.bury(session, buried, reason=why, error=short(error), first_seen=received_at)
-            return "dead" if kept else "not_kept"
+            return await self._give_up(session, opened, record, received_at, error=error)
 
-    async def _act(self, session: Session, opened: Opened, record: Record, received_at: datetime) -> None:
-        message = read_content(opened)  # 9 content
+    async def _give_up(self, session: Session, opened: Opened, record: Record, received_at: datetime, *, error: Exception) -> str:
+        """A receipt that is dead, and the letter that a person looks at."""
+        await session.execute(BURY_RECEIPT, {"a_sender": opened.iss, "an_event": opened.jti, "error": short(error)})
+        buried = Delivered(record, RECEIPT_PARTITION, offset_of_receipt(opened.iss, opened.jti))
+        why = "content" if isinstance(error, ContentError) else "handler"
+        if isinstance(error, UnknownContent):
+            why = "too_many_unknown"
+        return "dead" if await self._burial.bury(session, Letter(buried, why, short(error), received_at)) else "not_kept"
+
+    async def _postpone_unknown(
+        self, session: Session, opened: Opened, record: Record, received_at: datetime, *, attempts: int, reason: UnknownContent
+    ) -> str:
+        """Kept until a later program knows it; of one sender only so many, or their retries would hold up everybody's."""
+        if not attempts:
+            waiting: dict[str, int] = session.info.setdefault("waiting", {})
+            if opened.iss not in waiting:
+                waiting[opened.iss] = (await session.execute(WAITING_RECEIPTS, {"a_sender": opened.iss})).scalar_one()
+            if waiting[opened.iss] >= MOST_UNKNOWN:
+                return await self._give_up(session, opened, record, received_at, error=reason)
+            waiting[opened.iss] += 1
+        return await self._postpone(session, opened, record, attempts=attempts, reason=reason)
+
+    async def _act(self, session: Session, message: Message, opened: Opened, record: Record, received_at: datetime) -> None:
         handler = self._handlers.get(type(message))
         if handler is None:
             raise UnknownMessage(type(message).__name__, message.wire_version)
@@ -293,7 +356,12 @@ class Receiver:
         await session.execute(BURY_RECEIPT, key)
         record = Record(row.topic, row.key, {}, row.sealed)
         buried = Delivered(record, RECEIPT_PARTITION, offset_of_receipt(row.sender, row.event_id))
-        await self._burial.bury(session, buried, reason=why.code, error=short(why), first_seen=row.received_at)
+        await self._burial.bury(session, Letter(buried, why.code, short(why), row.received_at))
+
+    def _highest(self, session: Session, bureau: str) -> int:
+        """The highest incarnation heard of, in this unit too."""
+        _, seen = session.info.get("heard", {}).get(bureau, (None, 0))
+        return max(int(seen), self.seen.get(bureau, 0))
 
     async def _heard_of(self, session: Session, opened: Opened, now: datetime) -> None:
         here = session.info.setdefault("heard", {})  # by this unit; what it rolls back nobody has heard

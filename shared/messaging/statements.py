@@ -27,6 +27,9 @@ APPLY_RECEIPT = (
     .where(*_THIS_RECEIPT)
     .values(outcome="applied", sealed=None, next_try_at=None, applied_at=bindparam("now"), last_error=None)
 )
+WAITING_RECEIPTS = (
+    select(func.count()).select_from(receipt).where(receipt.c.outcome == "not_yet", receipt.c.sender == bindparam("a_sender"))
+)
 OUTCOME = select(receipt.c.outcome, receipt.c.content_hash).where(*_THIS_RECEIPT).with_for_update()
 DUE_RECEIPTS = (
     select(receipt)

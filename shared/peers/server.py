@@ -20,10 +20,12 @@ from shared.database import Actor, Database, Session
 from shared.envelope import NotYet, Opened, Place, Refused, open_envelope, seal
 from shared.envelope.form import read_base64_object
 from shared.messaging.statements import INSERT_RECEIPT, PEER_HEARD
+from shared.peers.pace import Pace
 
 SIGNED_CHECKS = 5  # a refusal above this check has a verified sender
 LAST_TOLD_CHECK = 7  # later ones mean a broken envelope: nothing that a sealed answer could explain better
 RETRY_AFTER_SECONDS = 5
+UNPROVEN = ""  # whose questions those are that nobody of ours is proven to have asked
 CONTENT_TYPE = "application/jose"
 PROBLEM_TYPE = "application/problem+json"
 
@@ -78,6 +80,7 @@ class PeerServer:
         self._answers = answers
         self._preparations = preparations
         self._seen = seen
+        self._pace = Pace()
         self.unknown_key = asyncio.Event()
 
     async def answer(self, raw: bytes, path: str) -> PeerReply:
@@ -97,12 +100,25 @@ class PeerServer:
             self.unknown_key.set()
             return _plain(503, not_yet.reason, str(not_yet), check=not_yet.check, retry_after=RETRY_AFTER_SECONDS)
         except Refused as refused:
+            if not await self._pace.turn(UNPROVEN):
+                return await self._too_many(UNPROVEN, path)
             await self._audit_refused(refused, path)
             if refused.check <= SIGNED_CHECKS:
                 status = 413 if refused.code == "too_large" else 400
                 return _plain(status, refused.code, str(refused), check=refused.check)
             return self._sealed_refusal(raw, path, refused)
+        if not await self._pace.turn(opened.iss):
+            return await self._too_many(opened.iss, path)
         return await self._answer_opened(opened, path)
+
+    async def _too_many(self, peer: str, path: str) -> PeerReply:
+        """Said at once, unsigned: to the asker it means "no answer". Audited once a minute: a flood must not fill the log."""
+        if self._pace.is_news(peer):
+            entry = AuditEntry(action="peers.answer", decision="refused", reason="too many questions", object_kind="question",
+                               object_id=path, peer=peer)  # fmt: skip
+            await self._database.run(lambda session: write_audit(session, entry), name="too many questions")
+            logger.warning("too_many_questions", peer=peer, path=path)
+        return _plain(503, "busy", "too many questions", check=SIGNED_CHECKS, retry_after=RETRY_AFTER_SECONDS)
 
     async def _answer_opened(self, opened: Opened, path: str) -> PeerReply:
         actor = Actor("peer", opened.iss)

@@ -18,7 +18,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from sqlalchemy import text
 
 from services.harness.gauge import UNREADABLE, Gauge, Reading
-from services.harness.processes import Existing, Federation, NodeProcess
+from services.harness.processes import Existing, Federation, NodeProcess, Stack
+from services.harness.rogue import add_worn_keys
 from services.harness.stack import KafkaServer
 from shared.database import CHINA, Database, Session
 from tests.real import crashing_node, verdict
@@ -58,8 +59,10 @@ class Stage:
         return self.federation.kafka
 
     @property
-    def servers(self) -> str:
-        return self.federation.existing.kafka_bootstrap or self.kafka.bootstrap_servers
+    def servers(self) -> str | None:
+        """Kafka's; None on the local bus."""
+        own = None if self.federation.kafka is None else self.kafka.bootstrap_servers
+        return self.federation.existing.kafka_bootstrap or own
 
     async def prepare(self) -> None:
         """Settle a person at each place whom others may join, and wait until all bureaus know all stations."""
@@ -264,13 +267,16 @@ def crashing(folder: Path, bureau: str) -> tuple[str, ...]:
 
 
 @asynccontextmanager
-async def staged(folder: Path, *, dying: bool = False, kafka: str | None = None) -> AsyncIterator[Stage]:
+async def staged(
+    folder: Path, *, stack: Stack = "kafka", dying: bool = False, worn_keys: str | None = None, kafka: str | None = None
+) -> AsyncIterator[Stage]:
     """A federation, ready and watched by its gauge; all of it ends with the context.
 
-    `dying`: its nodes can be told to die. `kafka`: brokers that are there already, with their topics."""
-    federation = Federation(folder, stack="kafka", existing=Existing(None, kafka))
+    `dying`: its nodes can be told to die; `worn_keys`: a bureau that has old, revoked and future keys, too; `kafka`: brokers that
+    are there already, with their topics."""
+    federation = Federation(folder, stack=stack, existing=Existing(None, kafka))
     try:
-        await asyncio.to_thread(_start, federation, dying)
+        await asyncio.to_thread(_start, federation, dying, worn_keys)
         stage = Stage(federation)
         try:
             await stage.prepare()
@@ -281,8 +287,10 @@ async def staged(folder: Path, *, dying: bool = False, kafka: str | None = None)
         await asyncio.to_thread(_stop, federation)
 
 
-def _start(federation: Federation, dying: bool) -> None:
+def _start(federation: Federation, dying: bool, worn_keys: str | None) -> None:
     federation.start_servers()
+    if worn_keys is not None:
+        add_worn_keys(federation.folder / "keys", worn_keys)
     federation.set_business_clock(OPEN_EVERYWHERE)
     for bureau, node in federation.nodes.items():
         if dying:
