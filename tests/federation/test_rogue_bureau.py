@@ -2,7 +2,9 @@
 without effect on anybody's registers and cases; and a transfer that was under way before ends as it should.
 """
 
+import asyncio
 import itertools
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,16 +12,31 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 from sqlalchemy import func, select
+from uuid_utils.compat import uuid7
 
 from services.harness.network import BUREAUS, make_keys
-from services.harness.rogue import BUS_KINDS, DOOR_KINDS, BusKind, DoorKind, Loot, Rogue, Told, add_worn_keys
+from services.harness.rogue import BUS_KINDS, DOOR_KINDS, BusKind, DoorKind, Forgery, Loot, Rogue, Told, add_worn_keys
+from services.harness.rogue.bus import message
+from services.harness.rogue.door import state
+from services.harness.rogue.forge import taken_apart
 from shared.audit import audit
+from shared.contract.codes import Standing
 from shared.contract.messages import MigrationCertificateIssued, PermitIssued
+from shared.contract.questions import PersonStatus, PersonStatusAnswer, TransferState, TransferStateAnswer
+from shared.contract.records import PermitMember
+from shared.envelope import Place
+from shared.envelope.form import canonical
+from shared.messaging import receive
 from shared.messaging.bus import Delivered, Record
 from shared.messaging.tables import receipt
+from shared.peers import PeerDown
+from shared.web import limits
 from tests.conftest import Ground
+from tests.federation.asking import COUNTER
+from tests.federation.asking import NODE as ASKING_NODE
 from tests.federation.clerk import Clerk, Transfer
 from tests.federation.conftest import employed, opened
+from tests.federation.people import STATIONS
 from tests.fingerprints import FINGERPRINT
 
 HONEST = ("shanghai", "jiangsu", "zhejiang")
@@ -191,3 +208,130 @@ async def test_what_a_rogue_asks_at_the_door_is_refused_audited_and_tells_nothin
     assert await scene.fingerprints() == before
     await scene.finish()
     record_property("rogue_kind", f"{kind.name}: {kind.check}")
+
+
+# ---- what is more than one record or question ----------------------------------------------------------------------------
+
+
+async def test_an_answer_that_was_not_asked_for_is_not_believed(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, record_property: Any
+) -> None:
+    """Asked by an honest bureau, the rogue answers another question than this one, or in another's name."""
+    rogue, peers = scene.rogue, scene.clerk.network.nodes[COUNTERPART].wiring.peers
+    place = Place("answer", "transfers", path=TransferState.path, key=str(scene.loot.case))
+    content = canonical({"name": "TransferStateAnswer", "version": 1, "body": {}})
+    lies = [
+        (Forgery(content=content, place=place, to=COUNTERPART, h={"re": str(uuid7())}), "not to the question"),
+        (
+            Forgery(content=content, place=place, to=COUNTERPART, iss=VICTIM, kid=rogue.kid(VICTIM), h={"re": "asked"}),
+            "signature",
+        ),
+    ]
+    before = await scene.fingerprints()
+    for forged, why in lies:
+
+        async def answer(bureau: str, request: httpx.Request, forged: Forgery = forged) -> httpx.Response:
+            asked, _ = taken_apart(await request.aread())
+            right = {"re": asked["jti"]} if forged.h["re"] == "asked" else {}
+            made = forged.but(h={**forged.h, **right}).envelope(rogue)
+            return httpx.Response(200, content=made, headers={"content-type": "application/jose"})
+
+        monkeypatch.setattr(scene.clerk.network, "through_door", answer)
+        bureau = VICTIM if forged.iss else ROGUE
+        with pytest.raises(PeerDown, match=why):
+            await peers.ask(
+                bureau,
+                TransferState(case=scene.loot.case),
+                asker=ASKING_NODE,
+                answer=TransferStateAnswer,
+                key=str(scene.loot.case),
+            )
+    monkeypatch.undo()
+    assert await scene.fingerprints() == before
+    await scene.finish()
+    record_property("rogue_kind", "an answer to a question never asked: check 3")
+    record_property("rogue_kind", "an answer in another's name: check 5")
+
+
+async def test_a_permit_for_people_of_others_lets_nobody_go(scene: Scene, record_property: Any) -> None:
+    """Its own right to say so; nobody of that number is registered here, so no officer can seal it."""
+    stranger = await scene.clerk.resident(OTHER)
+    permit = scene.loot.own_permit.permit
+    person = {"citizen_id_no": stranger.number, "name": stranger.name, "born_on": stranger.born_on, "sex": stranger.sex}
+    applied = {"applicant_id_no": stranger.number, "applicant_name": stranger.name}
+    member = permit.members[0].model_copy(update={name: person[name] for name in person if name in PermitMember.model_fields})
+    said = scene.loot.own_permit.model_copy(
+        update={"case": uuid7(), "permit": permit.model_copy(update=applied | {"members": (member,)})}
+    )
+    before = await scene.fingerprints(but=ROGUE)
+    await scene.deliver([message(scene.loot, said).record(scene.rogue)])
+    asked = Transfer(scene.clerk, str(said.case), VICTIM, ROGUE, STATIONS[VICTIM], STATIONS[ROGUE], [stranger], {})
+    assert await asked.states() == ([], ["RECEIVED"])
+    assert not await asked.attempt("seal", {"without_answer": True})
+    assert await scene.fingerprints(but=ROGUE) == before
+    await scene.finish()
+    record_property("rogue_kind", "a permit for people who are not the recipient's: sealing needs a row")
+
+
+async def test_unknown_messages_of_one_bureau_wait_up_to_a_limit_and_hold_up_nobody(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, record_property: Any
+) -> None:
+    waiting = len([row for row in await scene.clerk.rows(VICTIM, OUTCOMES) if row.outcome == "not_yet"])
+    monkeypatch.setattr(receive, "MOST_UNKNOWN", waiting + 3)
+    since, before = await scene.last_row(), await scene.fingerprints()
+    content = canonical({"name": "TransferPostponed", "version": 1, "body": {}})
+    await scene.deliver([message(scene.loot, content).record(scene.rogue) for _ in range(100)])
+    outcomes = [row.outcome for row in await scene.clerk.rows(VICTIM, OUTCOMES)]
+    assert outcomes.count("not_yet") == waiting + 3
+    rows = await scene.audited(since)
+    assert {(row.action, row.decision, row.reason) for row in rows} == {("messaging.receive", "refused", "too_many_unknown")}
+    assert len(rows) == 97
+    assert await scene.fingerprints() == before
+    await scene.finish()
+    record_property("rogue_kind", "a flood of unknown messages: limit a sender")
+
+
+async def test_thousands_of_garbage_records_hold_up_nobody(scene: Scene, record_property: Any) -> None:
+    """And of letters only so many are kept, which is audited."""
+    topic = f"{VICTIM}.transfers"
+    since, before = await scene.last_row(), await scene.fingerprints()
+    await scene.deliver([Record(topic, "", {"ce_source": COUNTERPART}, b"%d" % number) for number in range(2_000)])
+    rows = await scene.audited(since)
+    assert {(row.action, row.decision, row.reason) for row in rows} == {("messaging.receive", "refused", "not_an_envelope")}
+    assert await scene.fingerprints() == before
+    await scene.finish()
+    record_property("rogue_kind", "a flood of garbage: check 2")
+
+
+async def test_questions_by_the_hundred_are_slowed_down_and_others_are_answered(scene: Scene, record_property: Any) -> None:
+    since, before = await scene.last_row(), await scene.fingerprints()
+    path, loot = TransferState.path, scene.loot
+    flood = [asyncio.create_task(scene.ask(path, state(loot).envelope(scene.rogue))) for _ in range(300)]
+    person = loot.permit.permit.members[0]
+    peers = scene.clerk.network.nodes[COUNTERPART].wiring.peers
+    asked = PersonStatus(citizen_id_no=str(person.citizen_id_no))
+    told = await peers.ask(VICTIM, asked, asker=COUNTER, answer=PersonStatusAnswer)
+    assert told.kind is Standing.HERE
+    codes = Counter(answer.code for answer in await asyncio.gather(*flood))
+    assert codes["busy"] > 100
+    assert codes["TransferStateAnswer"] + codes["busy"] == 300
+    refused = [row for row in await scene.audited(since) if row.decision == "refused"]
+    assert [(row.peer, row.action, row.reason) for row in refused] == [(ROGUE, "peers.answer", "too many questions")]
+    assert await scene.fingerprints() == before
+    await scene.finish()
+    record_property("rogue_kind", "a flood of questions: pace of a peer")
+
+
+async def test_a_body_that_never_ends_is_cut(scene: Scene, monkeypatch: pytest.MonkeyPatch, record_property: Any) -> None:
+    monkeypatch.setattr(limits, "BODY_LIMIT_SECONDS", 0.2)
+
+    async def slowly() -> AsyncIterator[bytes]:
+        while True:
+            yield b"A"
+            await asyncio.sleep(0.02)
+
+    request = httpx.Request("POST", f"https://{VICTIM}.invalid{TransferState.path}", content=slowly())
+    answer = await scene.clerk.network.through_door(VICTIM, request)
+    assert answer.status_code == httpx.codes.REQUEST_TIMEOUT
+    await scene.finish()
+    record_property("rogue_kind", "a slow body: body limit")
