@@ -21,8 +21,8 @@ CUT = (
 )
 ROW = "population.set_row"
 LOOPS = frozenset({State.ACCEPTED, State.SUPPLEMENT_REQUIRED})  # an application goes back and forth before anything is said
-# member's state -> what the register row becomes in the same transaction
-ROW_OF = {State.SEALED: "IN_TRANSIT", State.GONE: "MOVED", State.RESTORED: "ACTIVE"}
+# member's state -> what the register row does in the same transaction
+ROW_OF = {State.SEALED: "ACTIVE -> IN_TRANSIT", State.GONE: "IN_TRANSIT -> MOVED", State.RESTORED: "IN_TRANSIT -> ACTIVE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,8 @@ def _broken_chains(rows: Sequence[RowEvent]) -> Iterator[str]:
 def _rows_apart_from_states(one: History) -> Iterator[str]:
     """At the origin the row changes with the member's state, in the same transaction: as many of the one as of the other."""
     states = Counter((event.case, ROW_OF[event.state]) for event in one.events if event.state in ROW_OF)
-    rows = Counter((row.case, row.kind) for row in one.rows if row.case is not None)
-    for case, kind in sorted({*states, *rows}, key=str):
-        if states[str(case), kind] != rows[case, kind]:
-            yield f"case {case}: {states[str(case), kind]} members and {rows[case, kind]} rows became {kind}"
+    moves = Counter((row.case, f"{row.before} -> {row.kind}") for row in one.rows if row.case is not None)
+    for case in {case for case, _ in states} | {str(case) for case, _ in moves}:
+        for move in ROW_OF.values():
+            if states[case, move] != moves[case, move]:
+                yield f"case {case}: {states[case, move]} members and {moves[case, move]} rows went {move}"

@@ -134,4 +134,5 @@ async def check_cut(network: Network, *, clocks_agree: bool = True) -> None:
             return (await session.execute(text(CUT))).all()
 
         logs[bureau] = history(bureau, await node.wiring.database.run(unit, name="test.cut"))
-    assert cut_faults(logs, clocks_agree=clocks_agree) == []
+    faults = cut_faults(logs, clocks_agree=clocks_agree)
+    assert faults == [], faults

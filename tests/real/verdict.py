@@ -114,7 +114,8 @@ async def judge(databases: Mapping[str, Database], moved: Sequence[tuple[Person,
         assert times[case, "GONE"] <= times[case, "HERE"], "the destination answered before the origin had let go"
         await _ended(databases, person, destination, case)
     logs = {bureau: history(bureau, await rows_of(database, text(CUT))) for bureau, database in databases.items()}
-    assert cut_faults(logs) == []
+    faults = cut_faults(logs)
+    assert faults == [], faults
     await nothing_lost(databases)
 
 

@@ -121,7 +121,7 @@ WRONG: dict[Callable[[Logs], None], str] = {
     _closed_twice: "entered 2 times",
     _nobody_signed: "nobody had signed",
     _version_repeated: "out of order",
-    _row_forgotten: "1 members and 0 rows became MOVED",
+    _row_forgotten: "1 members and 0 rows went IN_TRANSIT -> MOVED",
 }
 
 
