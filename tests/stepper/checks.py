@@ -122,7 +122,7 @@ class Verdict:
     def _nothing_left_over(self) -> None:
         for bureau in BUREAUS:
             view = self._looks[bureau]
-            waiting = [reason for _, reason in view.letters if reason not in BY_WRONG_CLOCKS]
+            waiting = [reason for _, reason, _ in view.letters if reason not in BY_WRONG_CLOCKS]
             if view.unsent or view.owed or waiting:
                 raise Wrong(f"left over at {bureau}: {view.unsent} unsent, owed {view.owed}, letters {waiting}")
             for (case, peer), count in view.messages().items():
@@ -142,8 +142,8 @@ class Verdict:
     def _was_told_void(self, move: Move, place: int) -> bool:
         return any(
             isinstance(message, TransferVoided | PermitReturned) and str(message.case) == move.case and place in message.places
-            for sender, _, _, message in self._said.values()
-            if sender in (move.origin, move.destination)
+            for sender, to, _, message in self._said.values()
+            if {sender, to} == {move.origin, move.destination}  # not what a liar was answered
         )
 
     def _equal_at_both(self, move: Move) -> None:
@@ -163,7 +163,7 @@ class Verdict:
                 raise Wrong(f"{move.name} member {one.place}: epoch {one.epoch} there, {epochs.get(one.place)} here")
 
     def _every_message_applied(self, lost: set[str], *, clocks_were_wrong: bool) -> None:
-        refused = {event: reason for bureau in BUREAUS for event, reason in self._looks[bureau].letters}
+        refused = {event: reason for bureau in BUREAUS for event, reason, _ in self._looks[bureau].letters}
         for event_id, (sender, to, name, _) in self._said.items():
             outcome = self._looks[to].receipts.get(event_id)
             if outcome == "applied" or event_id in lost or (clocks_were_wrong and refused.get(event_id) in BY_WRONG_CLOCKS):

@@ -26,8 +26,8 @@ SELECT json_build_object(
  'audit', (SELECT count(*) FROM audit),
  'owed', (SELECT json_agg(json_build_array(case_id, peer, kind, asks) ORDER BY case_id, peer, kind) FROM owed),
  'receipts', (SELECT json_agg(json_build_array(event_id, outcome) ORDER BY event_id) FROM receipt WHERE type LIKE '%.message'),
- 'letters', (SELECT json_agg(json_build_array(raw_headers ->> 'ce_id', reason) ORDER BY id) FROM dead_letter
-             WHERE resolved_at IS NULL)
+ 'letters', (SELECT json_agg(json_build_array(raw_headers ->> 'ce_id', reason, next_try_at IS NOT NULL) ORDER BY id)
+             FROM dead_letter WHERE resolved_at IS NULL)
 )"""
 
 
@@ -64,6 +64,11 @@ class View:
     def unsent(self) -> int:
         return sum(not sent for _, _, _, sent in self.outbox)
 
+    @property
+    def waits_for_time(self) -> bool:
+        """A message dated ahead of our clock is kept until that time has come."""
+        return any(waits for _, _, waits in self.letters)
+
     def sayings(self) -> Iterable[tuple[str, Saying]]:
         for index, kind, epoch, counterpart, case, version in self.residents:
             yield index, Saying(self.bureau, kind, epoch, counterpart, case, version)
@@ -83,10 +88,14 @@ class View:
                 found[case, peer] += 1
         return found
 
-    @property
-    def effects(self) -> tuple[Any, ...]:
-        """Everything that a redelivery must leave alone."""
-        return self.residents, self.members, self.cases, len(self.outbox), self.audit, self.owed
+    def changed_since(self, before: "View", *, with_audit: bool) -> list[str]:
+        """What a redelivery must leave alone, and has not."""
+        names = ["residents", "members", "cases", "outbox", "owed"] + (["audit"] if with_audit else [])
+        return [
+            f"{name}: {getattr(before, name)} -> {getattr(self, name)}"
+            for name in names
+            if getattr(before, name) != getattr(self, name)
+        ]
 
 
 class Looks:

@@ -1,10 +1,12 @@
 """Seeds one after another on one ground: what each of them found."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from tests.stepper.checks import Wrong
-from tests.stepper.ground import Ground
+from tests.stepper.ground import Ground, made_ground
 from tests.stepper.stepper import Stepper
 
 
@@ -41,3 +43,14 @@ async def run_seed(
 
 async def run_seeds(ground: Ground, seeds: Iterable[int]) -> list[Found]:
     return [found for seed in seeds if (found := await run_seed(ground, seed)) is not None]
+
+
+async def some(seeds: Iterable[int], results: Any) -> None:
+    async with made_ground() as ground:
+        for seed in seeds:
+            results.put((seed, await run_seed(ground, seed)))
+
+
+def work(seeds: Iterable[int], results: Any) -> None:
+    """What one process does: each has a server and four databases of its own."""
+    asyncio.run(some(seeds, results))

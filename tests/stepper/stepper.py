@@ -92,7 +92,7 @@ class Stepper:
         self.carried: list[Parcel] = []
         self.said: dict[str, tuple[str, str, str, Message | None]] = {}
         self.lost: set[str] = set()
-        self.paused, self.lines, self.keys, self.heard = timedelta(0), 0, 0, 0
+        self.paused, self.latest, self.lines, self.keys, self.heard = timedelta(0), timedelta(0), 0, 0, 0
         self.clocks_were_wrong = self.takes_before_work = False
 
     # ---- the story ------------------------------------------------------------------------------------------------------
@@ -320,8 +320,9 @@ class Stepper:
         was_applied = view.receipts.get(parcel.event_id) == "applied"
         line = await self._hand_over([parcel], faulty=False)
         await self.looks.refresh()
-        if was_applied and self.looks[parcel.to].effects != view.effects:
-            raise Wrong(f"a redelivery took effect: {line}")
+        with_audit = not self.clocks_were_wrong  # what a wrong clock now refuses is audited
+        if was_applied and (changes := self.looks[parcel.to].changed_since(view, with_audit=with_audit)):
+            raise Wrong(f"a redelivery took effect: {line}: {'; '.join(changes)}")
         return f"again, {line}"
 
     async def _lose(self) -> str:
@@ -398,6 +399,7 @@ class Stepper:
         bureau, error = self.rng.choice(BUREAUS), self.rng.choice(CLOCK_ERRORS)
         self.ground.clocks[bureau].offset = error + self.paused
         self.clocks_were_wrong |= bool(error)
+        self.latest = max(self.latest, error)
         return f"{bureau}: machine clock is {error.total_seconds() / 86400:+.1f} days off"
 
     async def _business_days(self) -> str:
@@ -468,14 +470,14 @@ class Stepper:
     async def _clear_up(self) -> None:
         """Messages arrive, clocks agree, officers do their work, until everybody knows the end."""
         self.network.unreachable.clear()
-        latest = max(clock.offset for clock in self.ground.clocks.values())
-        for clock in self.ground.clocks.values():
-            clock.offset = latest
+        for clock in self.ground.clocks.values():  # the time that the fastest clock once showed has come
+            clock.offset = self.latest + self.paused
         for _ in range(ROUNDS):
             await self._settle()
             await self._work()
             await self._settle()
-            if all(has_ended(self.looks, move) for move in self.moves):
+            waits = any(self.looks[bureau].waits_for_time for bureau in BUREAUS)
+            if not waits and all(has_ended(self.looks, move) for move in self.moves):
                 return
             await self._let_pass(ROUND)
         raise Wrong(f"stuck: {[(move.name, pairs(self.looks, move)) for move in self.moves if move.transfer is not None]}")
