@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2 as httpx
+from fastapi import FastAPI
 
 from services.bureau.app import build_peer_door, build_web
 from services.bureau.settings import Settings
@@ -119,8 +120,12 @@ class Network:
         )
         wiring = wire(settings, overrides)
         self._doors[bureau] = httpx.ASGITransport(build_peer_door(wiring))
-        web = httpx.AsyncClient(transport=httpx.ASGITransport(build_web(wiring)), base_url=f"http://{bureau}.invalid")
+        web = httpx.AsyncClient(transport=httpx.ASGITransport(self.web_door(wiring)), base_url=f"http://{bureau}.invalid")
         return Node(wiring, web)
+
+    def web_door(self, wiring: Wiring) -> FastAPI:
+        """The officers' door of a node that has just been built."""
+        return build_web(wiring)
 
     def owner_url(self, bureau: str) -> str:
         return self._databases.url(self._names[bureau], owner_role(bureau))

@@ -7,11 +7,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import structlog
+from fastapi import FastAPI
 
 from services.bureau.schema import migrate
+from services.bureau.wiring import Wiring
 from services.harness.network import BUREAUS, Network
 from services.harness.registers import Register
 from services.harness.stack import PostgresServer, node_role, owner_role
@@ -44,6 +47,22 @@ class StandingClock:
 
     def now(self) -> datetime:
         return self.base + self.offset
+
+
+class SteppedNetwork(Network):
+    """A restarted node gets the web application of the one before, which holds nothing but its wiring: FastAPI prepares each
+    route at its first request, and that takes longer than all that the stepper wants to see."""
+
+    def __init__(self, *parts: Any, **more: Any) -> None:
+        super().__init__(*parts, **more)
+        self._apps: dict[str, FastAPI] = {}
+
+    def web_door(self, wiring: Wiring) -> FastAPI:
+        bureau = wiring.settings.bureau
+        if bureau not in self._apps:
+            self._apps[bureau] = super().web_door(wiring)
+        self._apps[bureau].state.wiring = wiring
+        return self._apps[bureau]
 
 
 @dataclass
@@ -89,7 +108,7 @@ async def opened(server: PostgresServer, folder: Path, base: datetime) -> AsyncI
     faults = Faults()
     bus = MemoryBus(faults)
     made = with_faults(faults)
-    network = Network(folder, keys, server, names, bus=bus)
+    network = SteppedNetwork(folder, keys, server, names, bus=bus)
     clocks = {bureau: StandingClock(base) for bureau in BUREAUS}
     network.machine = clocks  # type: ignore[assignment]  # tests are not type-checked as a package
     network.clock.at = STORY_BEGINS
