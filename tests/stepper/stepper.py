@@ -82,6 +82,8 @@ Step = Callable[[], Awaitable[str]]
 
 
 class Stepper:
+    takes_before_work = False  # a planted fault: the offset is committed before the effect
+
     def __init__(self, ground: Ground, seed: int, tell: Callable[[str], None]) -> None:
         self.ground, self.network, self.faults, self.bus = ground, ground.network, ground.faults, ground.bus
         self.seed, self.tell, self.rng = seed, tell, random.Random(seed)
@@ -93,7 +95,7 @@ class Stepper:
         self.said: dict[str, tuple[str, str, str, Message | None]] = {}
         self.lost: set[str] = set()
         self.paused, self.latest, self.lines, self.keys, self.heard = timedelta(0), timedelta(0), 0, 0, 0
-        self.clocks_were_wrong = self.takes_before_work = False
+        self.clocks_were_wrong = False
 
     # ---- the story ------------------------------------------------------------------------------------------------------
 
@@ -246,7 +248,7 @@ class Stepper:
             (3.0, lambda bureau=bureau: self._relay(bureau)) for bureau in BUREAUS if self.looks[bureau].unsent
         ]
         if self.waiting:
-            found += [(5.0, self._deliver), (0.6, self._lose)]
+            found += [(5.0, self._deliver), (1.2, self._lose)]
         if self.carried:
             found.append((0.8, self._repeat))
         return found
@@ -495,9 +497,12 @@ class Stepper:
         count = 0
         await self.looks.refresh()
         while self.waiting or any(self.looks[bureau].unsent for bureau in BUREAUS):
+            sending = any(self.looks[bureau].unsent for bureau in BUREAUS)
+            on_the_bus = len(self.bus.log)
             for bureau in BUREAUS:
                 if self.looks[bureau].unsent:
                     self.say(await self._relay(bureau, faulty=False))
+            self._take_up()
             for parcel in list(self.waiting):
                 self.say(await self._hand_over([parcel], faulty=False))
                 await self.watch.check()
@@ -505,7 +510,7 @@ class Stepper:
             await self.watch.check()
             if count > MOST_DELIVERIES:
                 raise Wrong(f"{count} deliveries, and no end: two bureaus talk in circles")
-            if not self.waiting and not count:
+            if sending and len(self.bus.log) == on_the_bus:
                 raise Wrong("the outbox is not empty, and its relay sends nothing")
 
     async def _work(self) -> None:
