@@ -38,7 +38,6 @@ WORK: Mapping[tuple[Side, State], str] = {
     (D, State.UNDER_REVIEW): "approve",
     (D, State.CERTIFIED): "settle",
     (O, State.RECEIVED): "seal",
-    (O, State.RESTORED): "restore",
 }
 GIVES_UP = frozenset({"withdraw", "refuse", "void", "return", "ask-cancel"})
 """After one of these a case need not end in a settlement."""

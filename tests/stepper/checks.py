@@ -95,7 +95,7 @@ def pairs(looks: Looks, move: Move) -> list[tuple[str, str | None]]:
 
 
 def has_ended(looks: Looks, move: Move) -> bool:
-    """Both sides know their end, and nobody waits for an answer; a restoration is entered."""
+    """Both sides know their end, and nobody waits for an answer."""
     if move.transfer is None:
         return move.skipped
     members = [*looks[move.destination].state(move.case, move.origin), *looks[move.origin].state(move.case, move.destination)]
