@@ -9,7 +9,7 @@ endif
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 
-.PHONY: help setup demo test check format unit model model-long node federation real bench schemas lock revision clean up down
+.PHONY: help setup demo test check format unit model model-long node federation real bench schemas lock revision clean up down stepper
 .DEFAULT_GOAL := help
 
 ##@ Use
@@ -56,6 +56,9 @@ node: .venv/.installed ## one bureau on real PostgreSQL, act by act
 
 federation: .venv/.installed ## four bureaus in one process
 	$(PYTEST) tests/federation tests/bus -n $(WORKERS)
+
+stepper: .venv/.installed ## many seeded runs of the real handlers with faults (N=1000), or one told step by step (SEED=1)
+	@$(BIN)/python -m tests.stepper $(if $(SEED),--seed $(SEED),--seeds $(or $(N),1000) --workers $(WORKERS))
 
 real: .venv/.installed ## processes, Apache Kafka, kill -9 (needs Java 17 and Maven)
 	$(PYTEST) tests/real

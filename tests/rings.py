@@ -33,6 +33,7 @@ RINGS = (
     Ring("model", ["tests/model", "-n", WORKERS]),
     Ring("node", ["tests/node", "-n", WORKERS]),
     Ring("federation", ["tests/federation", "tests/bus", "-m", "not kafka", "-n", WORKERS]),
+    Ring("stepper", ["tests/stepper", "-n", WORKERS]),
     Ring("real", ["tests/real", "tests/bus/test_bus.py"], missing_kafka),
 )
 

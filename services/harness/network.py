@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2 as httpx
+from fastapi import FastAPI
 
 from services.bureau.app import build_peer_door, build_web
 from services.bureau.settings import Settings
@@ -20,7 +21,7 @@ from services.harness.stack import Databases, node_role, owner_role
 from shared.database import Database
 from shared.envelope.ceremony import BureauEntry, make_federation
 from shared.messaging import ask_due_now
-from shared.messaging.bus import Consumer
+from shared.messaging.bus import Bus, Consumer
 from shared.messaging.dead_letters import retry_due
 
 BUREAUS = ("shanghai", "jiangsu", "zhejiang", "anhui")
@@ -79,12 +80,14 @@ class Node:
 class Network:
     """All bureaus on one PostgreSQL server, wired together in this process."""
 
-    def __init__(self, folder: Path, keys: Path, databases: Databases, names: Mapping[str, str]) -> None:
-        """`names`: bureau -> its migrated database on the server; `keys`: what `make_keys` made."""
+    def __init__(
+        self, folder: Path, keys: Path, databases: Databases, names: Mapping[str, str], *, bus: Bus | None = None
+    ) -> None:
+        """`names`: bureau -> its migrated database on the server; `keys`: what `make_keys` made; `bus`: instead of a file."""
         self.folder = folder
         self.clock = StoryClock()
         self.machine = {bureau: SkewedClock() for bureau in names}
-        self._keys, self._databases, self._names = keys, databases, names
+        self._keys, self._databases, self._names, self._bus = keys, databases, names, bus
         self._doors: dict[str, httpx.ASGITransport] = {}
         self.unreachable: set[str] = set()
         self.nodes: dict[str, Node] = {}
@@ -113,11 +116,16 @@ class Network:
             business_clock=self.clock,
             transport_to=self._transport_to,
             database_class=database_class,
+            bus=self._bus,
         )
         wiring = wire(settings, overrides)
         self._doors[bureau] = httpx.ASGITransport(build_peer_door(wiring))
-        web = httpx.AsyncClient(transport=httpx.ASGITransport(build_web(wiring)), base_url=f"http://{bureau}.invalid")
+        web = httpx.AsyncClient(transport=httpx.ASGITransport(self.web_door(wiring)), base_url=f"http://{bureau}.invalid")
         return Node(wiring, web)
+
+    def web_door(self, wiring: Wiring) -> FastAPI:
+        """The officers' door of a node that has just been built."""
+        return build_web(wiring)
 
     def owner_url(self, bureau: str) -> str:
         return self._databases.url(self._names[bureau], owner_role(bureau))

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from services.bureau.transfers.states import State
+from services.harness.cut import CUT, cut_faults, history
 from services.harness.gauge import PRESENT, Gauge, Sayings
 from services.harness.network import Network
 from services.harness.registers import Register
@@ -16,11 +17,6 @@ from shared.audit import audit
 from shared.database import Session
 from tests.federation.people import Person
 
-ROW_EVENTS = (
-    select(audit.c.at, audit.c.object_id, audit.c.change)
-    .where(audit.c.action == "population.set_row", audit.c.change.is_not(None))
-    .order_by(audit.c.id)
-)
 MEMBER_EVENTS = (
     select(audit.c.at, audit.c.case_id, audit.c.peer, audit.c.action, audit.c.change)
     .where(audit.c.change.is_not(None), audit.c.action.like("transfers.%"))
@@ -130,24 +126,13 @@ async def effects_of_messages(network: Network, case: str) -> dict[str, int]:
 
 
 async def check_cut(network: Network, *, clocks_agree: bool = True) -> None:
-    """protocol.md 6.3: no two spans in which a register answers overlap, and every close comes before its activation."""
-    gone: dict[tuple[str, int], Event] = {}
-    here: dict[tuple[str, int], Event] = {}
-    for one in await events(network):
-        for state, seen in ((State.GONE, gone), (State.HERE, here)):
-            if one.state == state.value:
-                assert (one.case, one.place) not in seen, f"{state} twice: {one}"
-                seen[one.case, one.place] = one
-    for key, arrived in here.items():
-        assert key in gone, f"activated, never closed: {arrived}"
-        assert gone[key].epoch == arrived.epoch
-        assert not clocks_agree or gone[key].at <= arrived.at, f"closed after its activation: {arrived}"
+    """protocol.md 6.3, over the audit logs of all four."""
+    logs = {}
     for bureau, node in network.nodes.items():
 
         async def unit(session: Session) -> Any:
-            return (await session.execute(ROW_EVENTS)).all()
+            return (await session.execute(text(CUT))).all()
 
-        epochs: dict[str, int] = {}
-        for row in await node.wiring.database.run(unit, name="test.rows"):
-            assert row.change["epoch"] >= epochs.get(row.object_id, 0), f"{bureau}: an epoch went down"
-            epochs[row.object_id] = row.change["epoch"]
+        logs[bureau] = history(bureau, await node.wiring.database.run(unit, name="test.cut"))
+    faults = cut_faults(logs, clocks_agree=clocks_agree)
+    assert faults == [], faults

@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Uuid
 
 from services.bureau.population.tables import CITIZEN_INDEX_LABEL
+from services.harness.cut import CUT, cut_faults, history
 from shared.database import Database, DatabaseDown, OutcomeUnknown, Session
 from shared.database.types import vault_of
 from tests.real.people import Person
@@ -114,6 +115,9 @@ async def judge(databases: Mapping[str, Database], moved: Sequence[tuple[Person,
     for person, destination, case in moved:
         assert times[case, "GONE"] <= times[case, "HERE"], "the destination answered before the origin had let go"
         await _ended(databases, person, destination, case)
+    logs = {bureau: history(bureau, await rows_of(database, text(CUT))) for bureau, database in databases.items()}
+    faults = cut_faults(logs)
+    assert faults == [], faults
     await nothing_lost(databases)
 
 

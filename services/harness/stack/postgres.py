@@ -35,6 +35,8 @@ INITDB_TIMEOUT_S = 120.0
 READY_TIMEOUT_S = 60.0  # crash recovery included
 STOP_TIMEOUT_S = 20.0
 TOOL_TIMEOUT_S = 10.0
+DURABLE = {"fsync": "on"}
+NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 START_ATTEMPTS = 5  # another program may take the port between choosing and using it
 LINGER_LIMIT_S = 10.0  # after kill -9 the server's children need a moment to notice and to let go of its memory
 LINGER_PAUSE_S = 0.1
@@ -43,16 +45,18 @@ LINGER_PAUSE_S = 0.1
 class PostgresServer(FolderServer, Databases):
     """One server in `folder`: `data/`, `postgres.log`, `passwords.json`. `port` 0: chosen at the first start, then kept.
 
-    `binaries`: a folder with initdb and postgres >= 15 to use instead of the wheel's.
+    `binaries`: a folder with initdb and postgres >= 15 to use instead of the wheel's. `durable` False: commits are not forced to
+    the disk, for tests that make thousands of them and never kill the server.
     """
 
-    def __init__(self, folder: Path, *, port: int = 0, binaries: Path | None = None) -> None:
+    def __init__(self, folder: Path, *, port: int = 0, binaries: Path | None = None, durable: bool = True) -> None:
         process = ServerProcess("PostgreSQL", log=folder / "postgres.log")
         # SIGINT, fast shutdown: running transactions are rolled back, everything committed is on disk.
         FolderServer.__init__(self, folder, process, stop_signal=signal.SIGINT, stop_timeout_s=STOP_TIMEOUT_S)
         Databases.__init__(self, self._superuser_dsn, passwords=folder / "passwords.json")
         self.port = port
         self._binaries = binaries
+        self._durable = durable
         self._data = folder / "data"
         self._maker = ServerProcess("initdb", log=folder / "initdb.log", pid_file=folder / "initdb.pid")
 
@@ -120,7 +124,7 @@ class PostgresServer(FolderServer, Databases):
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",  # a run folder's path may be longer than a socket's name may be
             "max_connections": str(MAX_CONNECTIONS),
-            "fsync": "on",
+            **(DURABLE if self._durable else NOT_DURABLE),
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         self._process.launch([*self._command("postgres"), "-D", str(self._data), "-p", str(self.port), *options])
