@@ -4,7 +4,7 @@ import pytest
 
 from tests.model.test_mutants import MUTANTS
 from tests.stepper.ground import Ground
-from tests.stepper.plants import MESSAGES, NOT_IN_THE_NODE, PROTOCOL
+from tests.stepper.plants import MESSAGES, NOT_FOUND, NOT_IN_THE_NODE, PROTOCOL
 from tests.stepper.seeds import run_seed
 
 PLANTS = {**MESSAGES, **PROTOCOL}
@@ -24,4 +24,4 @@ async def test_a_planted_fault_is_found(ground: Ground, name: str, capsys: pytes
 
 
 def test_every_mutant_of_the_explorer_is_planted_or_named_with_its_reason() -> None:
-    assert set(PROTOCOL) | set(NOT_IN_THE_NODE) == set(MUTANTS)
+    assert set(PROTOCOL) | set(NOT_IN_THE_NODE) | set(NOT_FOUND) == set(MUTANTS)
