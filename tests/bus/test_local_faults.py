@@ -1,7 +1,6 @@
 """The local bus when a participant is killed at any instant, the disk is full, or the file is not the one it was."""
 
 import asyncio
-import itertools
 import sqlite3
 import subprocess
 import sys
@@ -35,6 +34,8 @@ async def main(path, name):
 
 asyncio.run(main(*sys.argv[1:]))
 """
+
+KEEPER_PATIENCE_S = 60 * KEEPER_INTERVAL_S  # a busy machine gives the keeper its turn late
 
 
 # Wants the file alone, as a process does that closes it and takes itself for the last one.
@@ -154,14 +155,13 @@ async def test_nobody_checkpoints_on_commit(bus: LocalBus, path: Path) -> None:
 
 async def test_the_write_ahead_log_stays_short_under_load(bus: LocalBus, path: Path) -> None:
     publisher = await bus.publisher()
-    ends_at = time.monotonic() + 3 * KEEPER_INTERVAL_S
-    published_bytes, log_bytes = 0, list[int]()
-    while time.monotonic() < ends_at:
+    ends_at = time.monotonic() + KEEPER_PATIENCE_S
+    longest_bytes, log_bytes = 0, 0
+    while log_bytes >= longest_bytes:  # until it has begun anew
+        assert time.monotonic() < ends_at
+        longest_bytes = log_bytes
         await publisher.publish([a_record(b"x" * 100_000) for _ in range(5)])
-        published_bytes += 500_000
-        log_bytes.append(Path(f"{path}-wal").stat().st_size)
-    assert any(later < earlier for earlier, later in itertools.pairwise(log_bytes))  # it began anew
-    assert max(log_bytes) < published_bytes
+        log_bytes = Path(f"{path}-wal").stat().st_size
     await publisher.close()
 
 

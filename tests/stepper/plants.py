@@ -171,13 +171,10 @@ NOT_IN_THE_NODE: Mapping[str, str] = {
 }
 # What these seeds have not shown; the node ring does (tests/node/transfers/test_ask_again.py).
 NOT_FOUND: Mapping[str, str] = {
-    "the sealed side does not ask again": "150 seeds lost no certificate whose case was not moved on by something else",
+    "the sealed side does not ask again": "150 seeds lost no certificate whose case was not moved on by something else"
 }
 # What shows only after one certain message of a case was lost, or two.
-RARE: Mapping[str, int] = {
-    "the close is not answered again": 150,
-    "a void is not answered again": 150,
-}
+RARE: Mapping[str, int] = {"the close is not answered again": 150, "a void is not answered again": 150}
 PROTOCOL: Mapping[str, Planted] = {
     name: Planted(anybody_may_speak if name.startswith("anybody") else tables(mutant.tables), RARE.get(name, 60))
     for name, mutant in MUTANTS.items()
