@@ -29,6 +29,7 @@ from shared.peers import AS_SENT, read_at_most
 
 FETCH_SECONDS = 0.5
 COMMIT_SECONDS = 0.5  # while there is more to do: what is done and not yet committed only comes again, and is dropped
+COMMIT_AGAIN_SECONDS = 2.0  # after the bus could not keep them
 TIMER_SECONDS = 0.5
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 10.0
 BUS_LOOPS, BUS_LONGEST_PAUSE_SECONDS = frozenset({"relay", "consumer"}), 5.0  # somebody waits for what they carry
@@ -142,16 +143,19 @@ class Worker:
     async def _consume(self) -> None:
         wiring, loop = self._wiring, asyncio.get_running_loop()
         consumer = await wiring.bus.consumer(group=f"{wiring.settings.bureau}.node", topics=wiring.topics)
-        line, done, committed_at = Line(), Offsets(), loop.time()
+        line, done, committed_at, not_before = Line(), Offsets(), loop.time(), loop.time()
         try:
             while True:
                 if line.has_room:
                     await self._read_ahead(consumer, line)
                 if line and not await self._take_turn(consumer, line, done):
                     line = Line()
-                if done and (not line or loop.time() - committed_at > COMMIT_SECONDS):
-                    await consumer.commit(done)
-                    done, committed_at = Offsets(), loop.time()
+                is_time = loop.time() >= not_before and (not line or loop.time() - committed_at > COMMIT_SECONDS)
+                if done and is_time:
+                    if await consumer.commit(done):
+                        done, committed_at = Offsets(), loop.time()
+                    else:  # a coordinator that is away: what is done is still said, by itself, when it is back
+                        not_before = loop.time() + COMMIT_AGAIN_SECONDS
                 wiring.health.progressed("consumer")
         finally:
             await consumer.close()

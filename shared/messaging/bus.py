@@ -72,9 +72,10 @@ class Consumer(Protocol):
         that was cancelled may have taken records with it: close the consumer then.
         """
 
-    async def commit(self, next_offsets: Mapping[tuple[str, int], int]) -> None:
-        """Remember for the group: (topic, partition) -> the next offset to read. Losing it only means redelivery, so it never
-        raises because a partition has meanwhile gone to another member."""
+    async def commit(self, next_offsets: Mapping[tuple[str, int], int]) -> bool:
+        """Remember for the group: (topic, partition) -> the next offset to read. False: the bus could not, say it again later.
+
+        Losing it only means redelivery, so it never raises because a partition has meanwhile gone to another member."""
 
     def rewind(self, to: Mapping[tuple[str, int], int]) -> None:
         """Fetch again from these offsets, for example after the database failed; partitions that are not ours are ignored."""

@@ -295,7 +295,7 @@ class KafkaConsumer:
             await self._watch()
         return delivered
 
-    async def commit(self, next_offsets: Mapping[tuple[str, int], int]) -> None:
+    async def commit(self, next_offsets: Mapping[tuple[str, int], int]) -> bool:
         wanted = {TopicPartition(*place): offset for place, offset in next_offsets.items()}
         try:
             # One partition that is no longer ours would make aiokafka refuse the whole commit.
@@ -303,7 +303,9 @@ class KafkaConsumer:
             if ours:
                 await within(COMMIT_TIMEOUT_S, self._consumer.commit(ours), what="offset commit")
         except BusDown as error:
-            log.info("offsets not committed, so these records come again: %s", error)
+            log.info("offsets not committed yet: %s", error)
+            return False
+        return True
 
     def rewind(self, to: Mapping[tuple[str, int], int]) -> None:
         assignment = self._consumer.assignment()

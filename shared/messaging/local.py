@@ -178,10 +178,11 @@ class LocalConsumer:
                 return []
             await self._doorbell.wait(min(remaining_s, SWEEP_INTERVAL_S))
 
-    async def commit(self, next_offsets: Mapping[tuple[str, int], int]) -> None:
+    async def commit(self, next_offsets: Mapping[tuple[str, int], int]) -> bool:
         rows = [(self._group, topic, self._log_id, offset) for (topic, _), offset in next_offsets.items() if topic in self._next]
         if rows:
             await self._thread.run(partial(_write, COMMIT_OFFSET, rows))
+        return True
 
     def rewind(self, to: Mapping[tuple[str, int], int]) -> None:
         self._next.update((topic, offset) for (topic, _), offset in to.items() if topic in self._next)

@@ -168,8 +168,8 @@ class MemoryConsumer:
         found, self._next = self._left(), len(self._bus.log)
         return found
 
-    async def commit(self, next_offsets: object) -> None:
-        return None
+    async def commit(self, next_offsets: object) -> bool:
+        return True
 
     def rewind(self, to: object) -> None:
         raise AssertionError("nothing fails while a network starts")
