@@ -229,12 +229,17 @@ class BusContract:
         async with asyncio.timeout(SECOND_MEMBER_LIMIT_S):
             while len(seen) < 72:
                 seen |= {each.record.value for each in await members[0].fetch(timeout_s=0.2)}
+        assert len(seen) == 72
         await members[0].close()
         await publisher.close()
 
     async def test_making_a_topic_twice_is_fine(self, bus: Bus, topic: str) -> None:
+        publisher, consumer = await bus.publisher(), await bus.consumer(group=topic, topics=[topic])
+        await publisher.publish([a_record(topic)])
         await bus.create_topics([topic])
-        await bus.ping()
+        assert len(await take(consumer, 1)) == 1  # and what was in it is still there
+        for each in (publisher, consumer):
+            await each.close()
 
     async def test_everything_closes_twice_and_leaves_no_task(self, bus: Bus, topic: str) -> None:
         before = asyncio.all_tasks()

@@ -19,6 +19,7 @@ IMPORTED_AS = {"httpx2": "httpx2", "chinese_calendar": "chinesecalendar", "confl
 def test_the_linter_finds_nothing() -> None:
     linter = shutil.which("hadolint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if linter is None:
+        assert os.environ.get("CI") != "true", "hadolint is not installed"
         pytest.skip("hadolint is not to be had from pip for this machine")
     done = subprocess.run([linter, "--no-color", str(DOCKERFILE)], check=False, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")
