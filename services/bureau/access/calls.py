@@ -227,9 +227,7 @@ class Act:
 
     async def _officer(self, wiring: NodeWiring, request: Request, claims: Claims) -> Officer:
         node, badge_no = wiring.node, claims.badge_no
-        posts = await wiring.database.run(
-            lambda session: wiring.posts_of(session, badge_no, node.business_today()), name="access.posts_of"
-        )
+        posts = await wiring.posts_of(badge_no, node.business_today())
         named = request.headers.get(POST_HEADER)
         held = [post for post in posts if named in (None, post.header)]
         if not held:

@@ -63,7 +63,7 @@ def test_officer_with_one_post_acts_in_it(client: TestClient, login: Login, wiri
     answer = client.post("/cases", json={}, headers=login("D31001"))
     assert (answer.status_code, answer.json()) == (201, {"number": 1, "name": "王某（演示）"})
     assert wiring.database.state.effects == ["D31001"]
-    assert wiring.database.commits == ["access.posts_of", "transfers.open"]
+    assert wiring.database.commits == ["transfers.open"]
 
 
 def test_request_without_token_is_401_and_nothing_happens(client: TestClient, wiring: Any) -> None:
@@ -97,7 +97,7 @@ def test_denial_inside_the_unit_undoes_it_and_is_audited(client: TestClient, log
     [row] = wiring.database.state.audit
     assert (row["decision"], row["purpose"], row["case_id"]) == ("denied", "household_transfer", UUID(CASE))
     assert wiring.database.state.answers == {}
-    assert wiring.database.commits == ["access.posts_of", "access.denied"]
+    assert wiring.database.commits == ["access.denied"]
 
 
 @pytest.mark.parametrize(("header", "status"), [({}, 400), ({"quanyu_purpose": "operations"}, 403)])
@@ -201,7 +201,7 @@ def test_key_used_for_another_request_is_refused(client: TestClient, login: Logi
 
 
 def _posts(*posts: Post) -> Any:
-    async def posts_of(session: Any, badge_no: str, day: Any) -> list[Post]:
+    async def posts_of(badge_no: str, day: Any) -> list[Post]:
         return list(posts)
 
     return posts_of
@@ -233,7 +233,7 @@ def test_kept_answer_is_encrypted_data_not_plain_columns(client: TestClient, log
 def test_read_is_one_transaction_in_the_officers_name(client: TestClient, login: Login, wiring: Any) -> None:
     answer = client.get(f"/cases/{CASE}", headers=login("D31001"))
     assert answer.json() == {"state": "DRAFT", "name": "王某（演示）", "purpose": "household_transfer"}
-    assert wiring.database.commits == ["access.posts_of", "transfers.read"]
+    assert wiring.database.commits == ["transfers.read"]
 
 
 def test_operator_reads_the_case_without_the_person(client: TestClient, login: Login, posts: dict[str, list[Post]]) -> None:
