@@ -14,13 +14,12 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from services.harness.stack.errors import StackError
-from services.harness.stack.kafka import CACHE, DOWNLOAD_TIMEOUT_S, HASH_DIGITS, require_java
+from services.harness.stack.java import CACHE, HASH_DIGITS, fetch_by_maven, keep, require_java, run_tool
 from services.harness.stack.ports import free_ports
 from services.harness.stack.process import FolderServer, ServerProcess
-from shared.identifiers.texts import N_
 
 DELIVERED = Path(__file__).parents[3] / "deploy" / "keycloak"
+NAME = "Keycloak"
 VERSION = "26.7.3"
 ARTIFACT = f"org.keycloak:keycloak-quarkus-dist:{VERSION}:zip"
 BUILD_TIMEOUT_S = 180.0
@@ -36,8 +35,7 @@ JAVA_FLAGS = (
     *(f"--add-opens=java.base/java.{part}=ALL-UNNAMED" for part in ("util", "util.concurrent", "security", "lang")),
     "--enable-native-access=ALL-UNNAMED",
     "-Djava.util.logging.manager=org.jboss.logmanager.LogManager",
-    "-Djava.util.concurrent.ForkJoinPool.common.threadFactory="
-    "io.quarkus.bootstrap.forkjoin.QuarkusForkJoinWorkerThreadFactory",
+    "-Djava.util.concurrent.ForkJoinPool.common.threadFactory=io.quarkus.bootstrap.forkjoin.QuarkusForkJoinWorkerThreadFactory",
 )
 MAIN = "io.quarkus.bootstrap.runner.QuarkusEntryPoint"
 
@@ -58,7 +56,7 @@ class KeycloakServer(FolderServer):
     """
 
     def __init__(self, folder: Path, realms: Sequence[Realm], *, cache: Path | None = None) -> None:
-        process = ServerProcess("Keycloak", log=folder / "keycloak.log", pid_file=folder / "keycloak.pid")
+        process = ServerProcess(NAME, log=folder / "keycloak.log", pid_file=folder / "keycloak.pid")
         super().__init__(folder, process, stop_signal=signal.SIGTERM, stop_timeout_s=STOP_TIMEOUT_S)
         self.port = 0
         self._realms = realms
@@ -70,7 +68,7 @@ class KeycloakServer(FolderServer):
 
     def start(self) -> None:
         """Prepare what is missing, start, return when every realm answers. StackError says why not."""
-        require_java()
+        require_java(NAME)
         self._lock.take()
         try:
             self._end_leftover()
@@ -106,16 +104,12 @@ def fetch_keycloak(cache: Path) -> Path:
     kept = cache / f"keycloak-{VERSION}" / "distribution"
     if kept.is_dir():
         return kept
-    if shutil.which("mvn") is None:
-        raise StackError(N_("Keycloak is fetched by Maven the first time: install it (for example: apt install maven)"))
     kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=kept.parent) as scratch:
-        goal = ["dependency:unpack", f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={scratch}"]
-        _run_tool("mvn", ["mvn", "-B", "-q", *goal], Path(scratch), timeout_s=DOWNLOAD_TIMEOUT_S)
+        fetch_by_maven(NAME, ["dependency:unpack", f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={scratch}"])
         unpacked = Path(scratch) / f"keycloak-{VERSION}"
-        build = _command(unpacked, unpacked, "build", "--db=dev-file")
-        _run_tool("Keycloak build", build, Path(scratch), timeout_s=BUILD_TIMEOUT_S)
-        _keep(unpacked, kept)
+        run_tool("kc build", _command(unpacked, unpacked, "build", "--db=dev-file"), timeout_s=BUILD_TIMEOUT_S)
+        keep(unpacked, kept)
     return kept
 
 
@@ -134,8 +128,8 @@ def _prepared_home(distribution: Path, realms: Sequence[Realm]) -> Path:
         for name, text in texts.items():
             (files / f"{name}-realm.json").write_text(text)
         command = _command(distribution, home, "import", "--optimized", f"--dir={files}")
-        _run_tool("Keycloak import", command, Path(scratch), timeout_s=IMPORT_TIMEOUT_S)
-        _keep(home, kept)
+        run_tool("kc import", command, timeout_s=IMPORT_TIMEOUT_S)
+        keep(home, kept)
     return kept
 
 
@@ -143,19 +137,3 @@ def _command(distribution: Path, home: Path, *words: str) -> list[str]:
     """Code from the distribution, which stays as it was built; data and log in `home`."""
     places = (f"-Dkc.home.dir={home}", f"-Djboss.server.config.dir={home / 'conf'}")
     return ["java", *JAVA_FLAGS, *places, "-cp", str(distribution / "lib" / "quarkus-run.jar"), MAIN, *words]
-
-
-def _run_tool(name: str, command: Sequence[str], scratch: Path, *, timeout_s: float) -> None:
-    """Run it to its end, killed when the time is up."""
-    tool = ServerProcess(name, log=scratch / "tool.log")
-    tool.launch(command)
-    tool.wait_done(timeout_s=timeout_s)
-
-
-def _keep(made: Path, place: Path) -> None:
-    """Move a finished folder to its place in one step; another run may have been faster, and its folder is as good."""
-    try:
-        made.rename(place)
-    except OSError:
-        if not place.is_dir():
-            raise
