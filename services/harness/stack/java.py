@@ -28,18 +28,20 @@ def require_java(server: str) -> None:
         raise StackError(sentence, server=server, version=JAVA_VERSION)
 
 
-def fetch_by_maven(server: str, goal: Sequence[str]) -> None:
-    """Run one goal of Maven's. StackError when there is no Maven, or it fails."""
+def fetch_by_maven(server: str, goal: Sequence[str], *, folder: Path) -> None:
+    """Run one goal of Maven's, which leaves its notes in `folder`. StackError when there is no Maven, or it fails."""
     if shutil.which("mvn") is None:
         sentence = N_("{server} is fetched by Maven the first time: install it (for example: apt install maven)")
         raise StackError(sentence, server=server)
-    run_tool("mvn", ["mvn", "-B", "-q", *goal], timeout_s=DOWNLOAD_TIMEOUT_S)
+    run_tool("mvn", ["mvn", "-B", "-q", *goal], timeout_s=DOWNLOAD_TIMEOUT_S, folder=folder)
 
 
-def run_tool(program: str, command: Sequence[str], *, timeout_s: float) -> None:
+def run_tool(program: str, command: Sequence[str], *, timeout_s: float, folder: Path | None = None) -> None:
     """StackError with all that it says when it fails."""
     try:
-        done = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace", timeout=timeout_s)
+        done = subprocess.run(
+            command, check=False, capture_output=True, text=True, errors="replace", timeout=timeout_s, cwd=folder
+        )
     except subprocess.TimeoutExpired as late:
         sentence = N_("{program} was not done after {seconds} s")
         raise StackError(sentence, program=program, seconds=int(timeout_s)) from late

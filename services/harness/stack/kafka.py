@@ -197,9 +197,9 @@ def fetch_jars(cache: Path) -> Path:
         return jars
     jars.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=jars.parent) as scratch:
-        fetched = Path(scratch) / "libs"
+        fetched = Path(scratch).absolute() / "libs"
         goal = ["dependency:copy-dependencies", f"-DoutputDirectory={fetched}", "-DincludeScope=runtime"]
-        fetch_by_maven(NAME, ["-f", str(POM), *goal])
+        fetch_by_maven(NAME, ["-f", str(POM), *goal], folder=Path(scratch))
         keep(fetched, jars)
     return jars
 

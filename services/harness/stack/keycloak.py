@@ -50,7 +50,7 @@ def delivered_realm(bureau: str) -> dict[str, Any]:
 
 
 class KeycloakServer(FolderServer):
-    """One Keycloak in `folder` with `realms` and without an administrator; its port is new at each start.
+    """One Keycloak in `folder` with `realms` and without an administrator of them all; its port is chosen once, then kept.
 
     `cache` keeps the distribution and the prepared database for every later run (default: below the home folder).
     """
@@ -73,16 +73,25 @@ class KeycloakServer(FolderServer):
         try:
             self._end_leftover()
             distribution = fetch_keycloak(self._cache)
-            shutil.rmtree(self._home, ignore_errors=True)
-            shutil.copytree(_prepared_home(distribution, self._realms), self._home, symlinks=True)
-            (self.port,) = free_ports(1)
-            listening = ("--http-enabled=true", "--http-host=127.0.0.1", f"--http-port={self.port}")
-            words = ("start", "--optimized", "--hostname-strict=false", "--cache=local", *listening)
-            self._process.launch(_command(distribution, self._home, *words))
-            self._process.wait_ready(self._is_ready, timeout_s=READY_TIMEOUT_S)
+            if not self._home.exists():
+                shutil.copytree(_prepared_home(distribution, self._realms), self._home, symlinks=True)
+            if not self.port:
+                (self.port,) = free_ports(1)
+            self._launch(distribution)
         except BaseException:
             self.stop()
             raise
+
+    def restart(self) -> None:
+        """Start again on the same port and data after `kill9`, or stop and start."""
+        self._end()
+        self._launch(fetch_keycloak(self._cache))
+
+    def _launch(self, distribution: Path) -> None:
+        listening = ("--http-enabled=true", "--http-host=127.0.0.1", f"--http-port={self.port}")
+        words = ("start", "--optimized", "--hostname-strict=false", "--cache=local", *listening)
+        self._process.launch(_command(distribution, self._home, *words))
+        self._process.wait_ready(self._is_ready, timeout_s=READY_TIMEOUT_S)
 
     def _is_ready(self) -> bool:
         try:
@@ -106,7 +115,8 @@ def fetch_keycloak(cache: Path) -> Path:
         return kept
     kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=kept.parent) as scratch:
-        fetch_by_maven(NAME, ["dependency:unpack", f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={scratch}"])
+        goal = ["dependency:unpack", f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={Path(scratch).absolute()}"]
+        fetch_by_maven(NAME, goal, folder=Path(scratch))  # elsewhere a note of its would keep it from unpacking again
         unpacked = Path(scratch) / f"keycloak-{VERSION}"
         run_tool("kc build", _command(unpacked, unpacked, "build", "--db=dev-file"), timeout_s=BUILD_TIMEOUT_S)
         keep(unpacked, kept)
