@@ -184,6 +184,15 @@ async def test_an_id_token_opens_nothing(place: Place, desks: Desks) -> None:
     assert (refused.status_code, refused.json()["code"]) == (401, "malformed")
 
 
+async def test_a_token_for_another_client_of_the_realm_opens_nothing(place: Place, desks: Desks) -> None:
+    """Keycloak gives every realm a client that takes a password and a code without any form."""
+    badge_no, code = stranger(place.bureau), code_of_the_authenticator()
+    form = {"grant_type": "password", "client_id": "admin-cli", "username": badge_no, "password": PASSWORD, "totp": code}
+    answer = await desks.browser(place.bureau).ask_for_token(**form)
+    refused = await desks.ask(place.bureau, answer.json()["access_token"])
+    assert (refused.status_code, refused.json()["code"]) == (401, "malformed")  # no at+jwt, and not for this audience
+
+
 async def test_another_bureaus_token_is_refused(place: Place, desks: Desks) -> None:
     for other in set(BUREAUS) - {place.bureau}:
         refused = await desks.ask(place.bureau, await desks.token(other, PLACES[other].counter))
@@ -211,6 +220,21 @@ async def test_sealing_asks_for_the_second_factor_and_takes_it(place: Place, des
     done = await desks.seal(place.bureau, stepped_up)
     assert (done.status_code, done.json()["code"]) == (404, "no_such_case"), done.text
     assert (await desks.seal(place.bureau, token)).status_code == 401  # it is the token that has stepped up, not the officer
+
+
+async def test_no_way_of_asking_gives_a_step_up_without_the_code(place: Place, desks: Desks) -> None:
+    browser = desks.browser(place.bureau)
+    assert told(await browser.log_in(place.office))["code"]
+    silent = told(await browser.authorize(acr_values="stepup", prompt="none"))
+    assert (silent["error"], "code" in silent) == ("login_required", False)
+    for asked in ("2", "stepup password", "password stepup"):
+        answer = await browser.authorize(acr_values=asked)
+        if answer.status_code == 302:
+            assert parts_of(await browser.access_token(answer))[1]["acr"] == "password", asked
+        else:
+            assert 'name="otp"' in answer.text, asked
+    page = await browser.fill(await browser.authorize(acr_values="stepup"), otp="000000")
+    assert (page.status_code, 'name="otp"' in page.text) == (200, True)
 
 
 async def test_step_up_ends_with_its_token(place: Place, desks: Desks) -> None:
