@@ -83,13 +83,17 @@ class RememberedPosts:
 
 @dataclass(frozen=True, slots=True)
 class Officer:
-    """An officer of this bureau, logged in, in the post for which this request is made, for the purpose it names (if any)."""
+    """An officer of this bureau, logged in, in the post for which this request is made, for the purpose it names (if any).
+
+    `stepped_up`: he has shown his second factor for the token that he uses.
+    """
 
     badge_no: str
     bureau: str
     name: str
     post: Post
     purpose: str | None = None
+    stepped_up: bool = False
 
     @property
     def role(self) -> str:

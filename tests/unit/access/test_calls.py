@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from services.bureau.access.callers import Post
 from services.bureau.access.calls import KEY_LIMIT_CHARACTERS, Act, Call, Public, act, declared_action, public
+from services.bureau.access.development import DevelopmentProvider
 from services.bureau.access.rules import Facts
 from shared.web import Conflict
 
@@ -121,6 +122,23 @@ def test_purpose_outside_the_rule_is_denied(client: TestClient, login: Login, wi
     answer = client.post("/cases", json={}, headers=login("D31001", quanyu_purpose="operations"))
     assert answer.status_code == 403
     assert "operations" in wiring.database.state.audit[0]["reason"]
+
+
+def test_act_that_needs_a_second_factor_says_so_to_a_login_without(
+    app: FastAPI, client: TestClient, login: Login, wiring: Any, provider: DevelopmentProvider
+) -> None:
+    @app.post("/seals")
+    async def seal(call: Annotated[Call, Depends(act("transfers.seal"))]) -> str:
+        return "sealed"
+
+    headers = login("D31003", quanyu_post=f"{LVXIANG}:verifier")
+    assert client.post("/seals", headers=headers).status_code == 200
+    token = provider.issue("D31003", name="", acr="password")["access_token"]
+    answer = client.post("/seals", headers=headers | {"authorization": f"Bearer {token}"})
+    assert (answer.status_code, answer.json()["code"]) == (401, "step_up_required")
+    assert answer.headers["www-authenticate"] == 'Bearer error="insufficient_user_authentication", acr_values="stepup"'
+    [row] = wiring.database.state.audit
+    assert (row["action"], row["decision"]) == ("transfers.seal", "denied")
 
 
 def test_officer_without_a_post_today_is_denied(client: TestClient, login: Login, wiring: Any) -> None:
