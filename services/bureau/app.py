@@ -3,14 +3,22 @@
 Both are built from one `Wiring`; building connects to nothing.
 """
 
+from pathlib import Path as FilePath
 from typing import Annotated, Any
 
+import httpx2 as httpx
 from fastapi import Depends, FastAPI, Path, Request, Response
+from starlette.middleware.sessions import SessionMiddleware
 
+from services.bureau.access import pages as access_pages
 from services.bureau.access.calls import public
 from services.bureau.access.development import build_development_provider
+from services.bureau.access.sessions import LOGIN
 from services.bureau.console import api as console_api
+from services.bureau.console import pages as console_pages
+from services.bureau.console.chrome import Chrome
 from services.bureau.population import api as population_api
+from services.bureau.stations import acts as stations
 from services.bureau.stations import api as stations_api
 from services.bureau.transfers import api as transfers_api
 from services.bureau.wiring import Wiring
@@ -25,14 +33,18 @@ from shared.web import (
     PROBLEM_RESPONSES,
     BodyLimitMiddleware,
     NotFound,
+    Pages,
     Unavailable,
     UnexpectedErrorMiddleware,
+    assets_router,
     install_problem_handlers,
     preferred_language,
 )
 
 PEER_BODY_LIMIT_BYTES = 1024 * 1024  # check 1 of an envelope: nothing larger is read
 DESCRIPTION = "A bureau's node for its officers. Bearer token, and Quanyu-Post where an officer holds several posts."
+HERE = FilePath(__file__).parent
+PAGE_FOLDERS = {name: HERE / name / "templates" for name in ("access", "console")}
 TRUST_LIST_MEDIA_TYPE = "application/jose+json"
 
 
@@ -48,15 +60,37 @@ def build_web(wiring: Wiring) -> FastAPI:
         redoc_url=None,
     )
     app.state.wiring = wiring
+    app.state.pages = Pages(PAGE_FOLDERS, chrome=Chrome(wiring))
     for router in (transfers_api.router, population_api.router, stations_api.router, console_api.router):
         app.include_router(router)
+    app.include_router(assets_router(), dependencies=[Depends(public("style and script tell nothing about anybody"))])
+    for router in (access_pages.router, console_pages.router):
+        app.include_router(router)
     _serve_trust_lists(app, wiring)
-    if wiring.development is not None:
-        provider = build_development_provider(wiring.development, officer_name=_officer_name(wiring))
-        install_problem_handlers(provider)  # a mounted application has none of ours: a database that is down is no bug there
-        app.mount("/dev", provider)
+    _log_in_with(app, wiring)
     _guard(app, wiring, limit_bytes=BODY_LIMIT_BYTES)
     return app
+
+
+def _log_in_with(app: FastAPI, wiring: Wiring) -> None:
+    """The login provider: the bureau's own, or in development one that is mounted here."""
+    transport = None
+    if wiring.development is not None:
+        provider = build_development_provider(
+            wiring.development, officer_name=_officer_name(wiring), posts=_posts_today(wiring), pages=app.state.pages
+        )
+        install_problem_handlers(provider)  # a mounted application has none of ours: a database that is down is no bug there
+        provider.state.wiring = wiring
+        app.mount("/dev", provider)
+        transport = httpx.ASGITransport(app)
+    app.state.login = access_pages.login_client(wiring.issuer, transport)
+    app.add_middleware(
+        SessionMiddleware,
+        secret_key=wiring.login_secret,
+        session_cookie=f"quanyu-{wiring.settings.bureau}-login",
+        max_age=access_pages.TRANSACTION_COOKIE_SECONDS,
+        path=LOGIN,
+    )
 
 
 def build_peer_door(wiring: Wiring) -> FastAPI:
@@ -118,6 +152,24 @@ def _trust_list(wiring: Wiring, version: int) -> Response:
     if raw is None:
         raise NotFound
     return Response(raw, media_type=TRUST_LIST_MEDIA_TYPE)
+
+
+def _posts_today(wiring: Wiring) -> Any:
+    async def posts() -> list[dict[str, str]]:
+        held = await wiring.database.run(
+            lambda session: stations.posts_on(session, session.node.business_today()), name="development.posts"
+        )
+        return [
+            {
+                "badge_no": one.badge_no,
+                "officer_name": one.officer_name,
+                "station_name": wiring.unit_names.get(one.station_code, one.station_code),
+                "role": one.role,
+            }
+            for one in held
+        ]
+
+    return posts
 
 
 def _officer_name(wiring: Wiring) -> Any:

@@ -28,6 +28,7 @@ from services.bureau.rulebook import RuleBook, read_rulebook
 from services.bureau.settings import BureauProfile, Settings
 from services.bureau.stations import acts as stations
 from services.bureau.stations.inbound import on_directory_published
+from services.bureau.stations.rules import read_stations
 from services.bureau.transfers import acts as transfers
 from services.bureau.transfers import questions
 from services.bureau.transfers.inbound import HANDLERS as TRANSFER_HANDLERS
@@ -90,11 +91,18 @@ class Wiring:
     consequences: Consequences
     tokens: TokenVerifier
     development: DevelopmentProvider | None
+    login_secret: str
+    unit_names: Mapping[str, str]
     posts_of: PostsOf
     is_open_case: Callable[[Session, UUID, Sequence[str]], Awaitable[bool]]
     metrics: NodeMetrics
     health: Health
     asks: Mapping[str, Ask] = field(default_factory=lambda: ASKS)
+
+    @property
+    def issuer(self) -> str:
+        """The login provider's address."""
+        return self.tokens.issuer
 
     @property
     def topics(self) -> Sequence[str]:
@@ -159,11 +167,19 @@ def wire(settings: Settings, overrides: Overrides | None = None) -> Wiring:
         consequences=CONSEQUENCES,
         tokens=tokens,
         development=development,
+        login_secret=hmac.new(keys.pseudonym_key, b"login transaction", hashlib.sha256).hexdigest(),
+        unit_names=_unit_names(settings),
         posts_of=RememberedPosts(partial(_posts_of, database)),
         is_open_case=transfers.is_open_case,
         metrics=metrics,
         health=Health(node, database, bus),
     )
+
+
+def _unit_names(settings: Settings) -> dict[str, str]:
+    """Our own units by code, as pages call them; the list changes only with a restart."""
+    listed = read_stations((settings.profile_folder / "stations.csv").read_text(), bureau=settings.bureau)
+    return {one.code: one.name for one in listed}
 
 
 async def _posts_of(database: Database, badge_no: str, day: date) -> Sequence[Post]:

@@ -1,8 +1,10 @@
 """What every HTTP door of a node shares: texts in two languages, problem details, limits."""
 
+from shared.web.assets import assets_router
 from shared.web.forms import Form, PersonName, RowNumber
 from shared.web.handlers import install_problem_handlers
 from shared.web.limits import BODY_LIMIT_BYTES, BodyLimitMiddleware, UnexpectedErrorMiddleware
+from shared.web.pages import Pages, is_page, language_of
 from shared.web.problems import (
     PROBLEM_RESPONSES,
     BadRequest,
@@ -34,6 +36,7 @@ __all__ = [
     "Language",
     "MethodNotAllowed",
     "NotFound",
+    "Pages",
     "PersonName",
     "ProblemError",
     "RowNumber",
@@ -43,6 +46,9 @@ __all__ = [
     "Unavailable",
     "Unexpected",
     "UnexpectedErrorMiddleware",
+    "assets_router",
     "install_problem_handlers",
+    "is_page",
+    "language_of",
     "preferred_language",
 ]

@@ -8,11 +8,12 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from shared.database import DatabaseDown, OutcomeUnknown
 from shared.identifiers.errors import Fault, IdentifierError, fault_of
 from shared.identifiers.texts import N_
+from shared.web.pages import Pages, is_page
 from shared.web.problems import (
     BadRequest,
     BodyTooLarge,
@@ -159,8 +160,21 @@ def install_problem_handlers(app: FastAPI) -> None:
         app.add_exception_handler(kind, _handler(problem_of))
 
 
+def _page(request: Request, problem: ProblemError, headers: Mapping[str, str] | None) -> Response:
+    """For somebody at a browser: where it can be put right, or the page that says it."""
+    where = problem.page_instead(request)
+    if where is None:
+        pages: Pages = request.app.state.pages
+        return pages.problem(request, problem, headers)
+    if "hx-request" in request.headers:  # a part that follows by itself: the whole page goes
+        return Response(status_code=204, headers={"HX-Redirect": where})
+    return RedirectResponse(where, 303)
+
+
 def _handler(problem_of: Callable[[Any], ProblemError]) -> Callable[[Request, Exception], Response]:
     def handle(request: Request, error: Exception) -> Response:
+        if is_page(request):
+            return _page(request, problem_of(error), getattr(error, "headers", None))
         language = preferred_language(request.headers.get("accept-language"))
         if isinstance(error, RequestValidationError) and (wrong := _of_content_type(request, error)) is not None:
             return wrong.response(language=language)

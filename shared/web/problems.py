@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from pydantic_core import to_json
+from starlette.requests import Request
 from starlette.responses import Response
 
 from shared.identifiers.errors import Fault
@@ -107,6 +108,10 @@ class ProblemError(Exception):
         fault = self.faults[0]
         told = Texts.both(fault.message, fault.values, first=language, source=fault.source)
         return f"{fault.field}: {told}" if fault.field else told
+
+    def page_instead(self, request: Request) -> str | None:
+        """The address where somebody at a browser can put it right, instead of a page that says it; None: the page."""
+        return None
 
     def response(self, *, language: Language = "zh", headers: Mapping[str, str] | None = None) -> Response:
         body = to_json(self.body(language=language))

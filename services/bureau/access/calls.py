@@ -154,7 +154,7 @@ class Call:
         try:
             return await self.wiring.database.run(unit, name=self.action, actor=self._actor)  # type: ignore[no-any-return]
         except Denied as denied:
-            await deny(self.wiring, denied, _DeniedRequest(self._actor, self.path, self.purpose, self.case))
+            await deny(self.wiring, denied, DeniedRequest(self._actor, self.path, self.purpose, self.case))
 
     @property
     def _actor(self) -> Actor:
@@ -220,35 +220,36 @@ class Act:
         wiring: NodeWiring = request.app.state.wiring
         claims = await wiring.tokens.verify(request.headers.get("authorization"))
         purpose, case = _purpose(headers.quanyu_purpose), _case(headers.quanyu_case)
-        officer = replace(await self._officer(wiring, request, claims), purpose=purpose)
+        named = request.headers.get(POST_HEADER)
+        officer = replace(await officer_of(wiring, claims, named, for_action=self.action, path=request.url.path), purpose=purpose)
         call = Call(
             action=self.action,
             officer=officer,
             case=case,
-            idempotency_key=_idempotency_key(headers.idempotency_key),
-            request_hash=await _request_hash(request, officer.post),
+            idempotency_key=checked_key(headers.idempotency_key),
+            request_hash=await request_hash(request, officer.post),
             path=request.url.path,
             wiring=wiring,
         )
         try:
             grant = call.reach()
         except Denied as denied:
-            await deny(wiring, denied, _DeniedRequest(officer.actor, call.path, purpose, case))
+            await deny(wiring, denied, DeniedRequest(officer.actor, call.path, purpose, case))
         return replace(call, officer=replace(officer, purpose=grant.purpose))
 
-    async def _officer(self, wiring: NodeWiring, request: Request, claims: Claims) -> Officer:
-        node, badge_no = wiring.node, claims.badge_no
-        posts = await wiring.posts_of(badge_no, node.business_today())
-        named = request.headers.get(POST_HEADER)
-        held = [post for post in posts if named in (None, post.header)]
-        if not held:
-            reason = "the named post is not the officer's" if posts else "the officer holds no post today"
-            actor = Actor("officer", badge_no)
-            await deny(wiring, Denied(reason, action=self.action), _DeniedRequest(actor, request.url.path, None, None))
-        if len(held) > 1:
-            raise _post_required([post.header for post in held])
-        post = held[0]
-        return Officer(badge_no, node.bureau, post.officer_name or claims.name, post, stepped_up=claims.stepped_up)
+
+async def officer_of(wiring: NodeWiring, claims: Claims, named: str | None, *, for_action: str, path: str) -> Officer:
+    """Who is calling, in the post `named` (station:role), or in his only one. Raises Forbidden, BadRequest."""
+    posts = await wiring.posts_of(claims.badge_no, wiring.node.business_today())
+    held = [post for post in posts if named in (None, post.header)]
+    if not held:
+        reason = "the named post is not the officer's" if posts else "the officer holds no post today"
+        actor = Actor("officer", claims.badge_no)
+        await deny(wiring, Denied(reason, action=for_action), DeniedRequest(actor, path, None, None))
+    if len(held) > 1:
+        raise _post_required([post.header for post in held])
+    post = held[0]
+    return Officer(claims.badge_no, wiring.node.bureau, post.officer_name or claims.name, post, stepped_up=claims.stepped_up)
 
 
 def act(action: str) -> Act:
@@ -284,14 +285,16 @@ def declared_action(dependant: Dependant) -> Act | Public | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _DeniedRequest:
+class DeniedRequest:
+    """Of what a denial's audit row speaks."""
+
     actor: Actor
     path: str
     purpose: str | None
     case: UUID | None
 
 
-async def deny(wiring: NodeWiring, denied: Denied, request: _DeniedRequest) -> NoReturn:
+async def deny(wiring: NodeWiring, denied: Denied, request: DeniedRequest) -> NoReturn:
     """Write the denial's audit row in a transaction of its own, then raise Forbidden, which tells only which roles may, or
     BadRequest where the caller has only left out why or for which case, or StepUpRequired."""
     logger.info("access denied", action=denied.action, reason=denied.reason, actor=request.actor.name, role=request.actor.role)
@@ -363,14 +366,14 @@ def _case(named: str | None) -> UUID | None:
         raise _bad_header(CASE_HEADER, "case_form", N_("must be a UUID")) from None
 
 
-def _idempotency_key(key: str | None) -> str | None:
+def checked_key(key: str | None) -> str | None:
     if key is not None and not (0 < len(key) <= KEY_LIMIT_CHARACTERS and key.isascii() and key.isprintable()):
         message = N_("the key must have 1 to {limit} printable ASCII characters")
         raise _bad_header(KEY_HEADER, "key_form", message, limit=KEY_LIMIT_CHARACTERS)
     return key
 
 
-async def _request_hash(request: Request, post: Post) -> str:
+async def request_hash(request: Request, post: Post) -> str:
     """SHA-256 over everything that makes this request this one: where to, in which post, and every byte of the body."""
     named = (request.method, request.url.path, request.url.query, post.header)
     headers = (request.headers.get(PURPOSE_HEADER, ""), request.headers.get(CASE_HEADER, ""))

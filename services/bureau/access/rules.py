@@ -163,6 +163,9 @@ RULES: tuple[Rule, ...] = (
     *_rules("population.read", {Role.COUNTER, Role.VERIFIER}, Scope.STATION, PERSON),
     *_rules("population.read", {Role.POPULATION_OFFICE}, Scope.REGION, PERSON),
     *_rules("population.hold population.lift_hold", {Role.VERIFIER}, Scope.STATION, HOLD),
+    # Pages that are nobody's data
+    *_rules("access.me", OFFICER_ROLES, Scope.BUREAU, NODE, purposes=PURPOSES),
+    *_rules("console.work", {Role.COUNTER, Role.VERIFIER, Role.POPULATION_OFFICE, Role.HRSS}, Scope.STATION, CASE),
     # The node
     *_rules("stations.read", OFFICER_ROLES, Scope.FEDERATION, NODE, purposes=PURPOSES, basis=PROCEDURE),
     *_rules("owed.read", OFFICER_ROLES - {Role.AUDITOR}, Scope.BUREAU, NODE, purposes=PURPOSES),

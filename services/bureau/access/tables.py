@@ -1,7 +1,7 @@
 """Answers kept for requests that carried an Idempotency-Key, so that an act sent twice has one effect and one answer."""
 
 from pydantic import BaseModel
-from sqlalchemy import Column, DateTime, Index, Integer, Table, Text
+from sqlalchemy import Column, DateTime, Index, Integer, LargeBinary, Table, Text
 
 from shared.database import BlindIndex, Encrypted, metadata
 
@@ -26,3 +26,18 @@ answered_request = Table(
     Column("at", DateTime(timezone=True), nullable=False),
     Index(None, "at"),
 )
+
+login_session = Table(
+    "login_session",
+    metadata,
+    # SHA-256 of the cookie: who reads the table cannot log in with it.
+    Column("token_hash", LargeBinary, primary_key=True),
+    Column("badge_no", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("post", Text),  # station:role; empty until it is chosen
+    Column("began_at", DateTime(timezone=True), nullable=False),
+    Column("used_at", DateTime(timezone=True), nullable=False),
+    Column("stepped_up_at", DateTime(timezone=True)),
+    Index(None, "used_at"),
+)
+"""Officers at their browsers. No roles: what he may do is said by his posts of the day."""

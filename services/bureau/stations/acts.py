@@ -54,6 +54,12 @@ POSTS = (
     .order_by(post.c.station_code, post.c.role)
 )
 
+POSTS_ON = (
+    select(post)
+    .where(post.c.valid_from <= bindparam("day"), func.coalesce(post.c.valid_until, bindparam("day")) >= bindparam("day"))
+    .order_by(post.c.station_code, post.c.badge_no, post.c.role)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Directory:
@@ -190,6 +196,11 @@ async def posts_of(session: Session, badge_no: str, day: date) -> Sequence[Post]
         )
         for row in rows
     ]
+
+
+async def posts_on(session: Session, day: date) -> Sequence[Row[Any]]:
+    """All posts held on `day`, by unit and badge number: badge_no, officer_name, station_code, role."""
+    return (await session.execute(POSTS_ON, {"day": day})).all()
 
 
 async def _replace_list(

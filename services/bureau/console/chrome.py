@@ -1,0 +1,82 @@
+"""What every page shows around its content: whose node it is, who is logged in, where one can go, which day it is here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+
+from services.bureau.access.callers import Officer, Role
+from services.bureau.access.calls import ROLE_NAMES
+from services.bureau.access.sessions import login_address
+from services.bureau.wiring import Wiring
+from shared.identifiers.bureau import province_of_bureau
+from shared.identifiers.texts import N_
+from shared.web import language_of
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One way to go, for officers of these roles; `label` is a msgid."""
+
+    href: str
+    label: str
+    roles: frozenset[str]
+    count: int = 0
+
+    def is_here(self, path: str) -> bool:
+        return path == self.href or path.startswith(f"{self.href}/")
+
+
+COUNTER = frozenset({Role.COUNTER})
+AT_WORK = frozenset({Role.COUNTER, Role.VERIFIER, Role.POPULATION_OFFICE, Role.HRSS})
+ENTRIES = (Entry("/w", N_("Workbench"), AT_WORK),)
+HOME_OF = {Role.OPERATOR: "/ops", Role.AUDITOR: "/ops/audit"}
+
+
+class Chrome:
+    """Gives `Pages` what is around a page of one node."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
+
+    def __call__(self, request: Request) -> Mapping[str, Any]:
+        wiring, language = self._wiring, language_of(request)
+        officer: Officer | None = getattr(request.state, "officer", None)
+        members = {one.code: one.name for one in wiring.node.trust.current.bureaus}
+        return {
+            "bureau": wiring.settings.bureau,
+            "bureau_names": {code: name if language == "zh" else code.capitalize() for code, name in members.items()},
+            "bureau_badges": {code: badge_of(code) for code in members},
+            "officer": None if officer is None else _shown(officer, wiring),
+            "navigation": [entry for entry in ENTRIES if officer is not None and officer.role in entry.roles],
+            "home": "/" if officer is None else HOME_OF.get(Role(officer.role), "/w"),
+            "business_date": _business_date(wiring),
+            "development": wiring.development is not None,
+            "login_again": login_address(request),
+            "step_up": login_address(request, step_up=True),
+        }
+
+
+def badge_of(bureau: str) -> str:
+    """The character of the bureau's licence plates."""
+    province = province_of_bureau(bureau)
+    return bureau[:1].upper() if province is None else province.short
+
+
+def _shown(officer: Officer, wiring: Wiring) -> dict[str, Any]:
+    return {
+        "badge_no": officer.badge_no,
+        "name": officer.name,
+        "role": officer.role,
+        "role_name": ROLE_NAMES[officer.role],
+        "post_name": wiring.unit_names.get(officer.post.station_code, officer.post.station_code),
+        "stepped_up": officer.stepped_up,
+    }
+
+
+def _business_date(wiring: Wiring) -> str | None:
+    """The day here, where somebody has set the business clock; None where it is the real one."""
+    today = wiring.node.business_today()
+    real = wiring.node.machine_now().astimezone(wiring.node.business_now().tzinfo).date()
+    return None if today == real else today.isoformat()

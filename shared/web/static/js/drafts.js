@@ -1,0 +1,46 @@
+// What is typed into a form with data-draft is kept in this tab until the form has been sent and answered: a lost node, an expired
+// session or a switch of language costs nobody his text. Nothing leaves the browser, and it ends with the tab.
+(() => {
+  const keyOf = (form) => `draft:${location.pathname}:${form.dataset.draft}`;
+  const fields = (form) => [...form.elements].filter((one) => one.name && one.name !== "once" && !["hidden", "submit", "password"].includes(one.type));
+  const save = (form) => {
+    const kept = fields(form).map((one) => [one.name, one.value, ["checkbox", "radio"].includes(one.type) ? one.checked : null]);
+    sessionStorage.setItem(keyOf(form), JSON.stringify(kept));
+  };
+  const restore = (form) => {
+    const kept = JSON.parse(sessionStorage.getItem(keyOf(form)) || "null");
+    if (!kept || form.dataset.typed === "yes") return;
+    for (const [name, value, checked] of kept) {
+      for (const one of fields(form).filter((field) => field.name === name)) {
+        if (checked === null) one.value = value;
+        else if (one.value === value) one.checked = checked;
+      }
+    }
+    form.dispatchEvent(new Event("draft:restored", { bubbles: true }));
+  };
+  document.addEventListener("DOMContentLoaded", () => {
+    for (const gone of document.querySelectorAll("[data-draft-done]")) sessionStorage.removeItem(gone.dataset.draftDone);
+    for (const form of document.querySelectorAll("form[data-draft]")) {
+      restore(form);
+      form.addEventListener("input", () => save(form));
+      form.addEventListener("change", () => save(form));
+      form.addEventListener("submit", () => save(form));
+    }
+  });
+  // A form is sent by fetch first where the node may be away: a browser's own error page would lose the place.
+  document.addEventListener("submit", async (event) => {
+    const form = event.target;
+    if (!form.matches("form[data-draft]") || form.dataset.sure === "yes") return;
+    event.preventDefault();
+    try {
+      await fetch("/health/live", { cache: "no-store" });
+      document.getElementById("lost")?.setAttribute("hidden", "");
+      form.dataset.sure = "yes";
+      form.requestSubmit(event.submitter ?? undefined);
+      form.dataset.sure = "";
+    } catch {
+      save(form);
+      document.getElementById("lost")?.removeAttribute("hidden");
+    }
+  });
+})();
