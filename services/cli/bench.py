@@ -11,9 +11,10 @@ from services.harness.stories.telling import Teller
 from shared.identifiers.texts import N_
 
 HELP = N_(
-    "Measure on nodes of its own: deliver (an act until its effect at another bureau) and transfer (whole transfers) with PostgreSQL"
-    " and Apache Kafka, post (an act beside a bare handler that writes as much) and growth (a message with more bureaus, residents"
-    " and cases) with PostgreSQL alone. Every figure stands beside a floor of the same run. Minutes; nothing else should run meanwhile."
+    "Measure on nodes of its own: deliver (an act until its effect at another bureau) and transfer (whole transfers), with"
+    " PostgreSQL and Apache Kafka; post (an act beside a bare handler that writes as much) and growth (a message among more"
+    " bureaus, residents and cases), with PostgreSQL alone. Every figure stands beside a floor of the same run. Minutes; nothing"
+    " else should run meanwhile."
 )
 EXAMPLE = N_("Examples: quanyu bench deliver; quanyu bench growth --json")
 

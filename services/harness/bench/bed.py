@@ -189,9 +189,9 @@ class Bed:
         await self._carry(DESTINATION, ORIGIN)
         await self._carry(ORIGIN, DESTINATION)
         taken = Cost((self._cpu() - cpu) / MESSAGES_A_TRANSFER, (time.perf_counter() - begun) / MESSAGES_A_TRANSFER)
-        if (state := await self._looks[DESTINATION].fetchval(STATE, case)) != "HERE":
+        if await self._looks[DESTINATION].fetchval(STATE, case) != "HERE":
             raise StackError(
-                N_("case {case} has not become {state} at {bureau}"), case=str(case), state=f"HERE ({state})", bureau=self.name
+                N_("case {case} has not become {state} at {bureau}"), case=str(case), state="HERE", bureau=DESTINATION
             )
         return taken
 
