@@ -60,7 +60,7 @@ federation: .venv/.installed ## four bureaus in one process
 stepper: .venv/.installed ## many seeded runs of the real handlers with faults (N=1000), or one told step by step (SEED=1)
 	@$(BIN)/python -m tests.stepper $(if $(SEED),--seed $(SEED),--seeds $(or $(N),1000) --workers $(WORKERS))
 
-real: .venv/.installed ## processes, Apache Kafka, kill -9 (needs Java 17 and Maven)
+real: .venv/.installed ## processes, Apache Kafka, Keycloak, kill -9 (needs Java 17 and Maven)
 	$(PYTEST) tests/real
 
 bench: .venv/.installed ## figures beside their floors, on a quiet machine (a quarter of an hour; needs Java 17 and Maven)

@@ -15,8 +15,8 @@ WORKERS = os.environ.get("WORKERS", "2")
 RING_LIMIT_SECONDS = 30 * 60
 
 
-def missing_kafka() -> str | None:
-    """What to install before Apache Kafka can run here; None when nothing is missing."""
+def missing_java() -> str | None:
+    """What to install before Apache Kafka and Keycloak can run here; None when nothing is missing."""
     absent = [name for name in ("java", "mvn") if shutil.which(name) is None]
     return None if not absent else f"{' and '.join(absent)} not found: install Java 17 (or newer) and Maven"
 
@@ -34,7 +34,7 @@ RINGS = (
     Ring("node", ["tests/node", "-n", WORKERS]),
     Ring("federation", ["tests/federation", "tests/bus", "-m", "not kafka", "-n", WORKERS]),
     Ring("stepper", ["tests/stepper", "-n", WORKERS]),
-    Ring("real", ["tests/real", "tests/bus/test_bus.py"], missing_kafka),
+    Ring("real", ["tests/real", "tests/bus/test_bus.py"], missing_java),
 )
 
 

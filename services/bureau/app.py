@@ -16,7 +16,6 @@ from services.bureau.transfers import api as transfers_api
 from services.bureau.wiring import Wiring
 from shared.contract.fields import VERSION_MAX
 from shared.contract.registry import QUESTIONS
-from shared.database import Session
 from shared.envelope import NoKey
 from shared.identifiers.texts import N_
 from shared.peers import PeerReply
@@ -123,10 +122,7 @@ def _trust_list(wiring: Wiring, version: int) -> Response:
 
 def _officer_name(wiring: Wiring) -> Any:
     async def name_of(badge_no: str) -> str | None:
-        async def unit(session: Session) -> str | None:
-            posts = await wiring.posts_of(session, badge_no, session.node.business_today())
-            return posts[0].officer_name if posts else None
-
-        return await wiring.database.run(unit, name="development.officer")
+        posts = await wiring.posts_of(badge_no, wiring.node.business_today())
+        return posts[0].officer_name if posts else None
 
     return name_of

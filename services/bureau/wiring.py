@@ -8,13 +8,15 @@ import hmac
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx2 as httpx
 
-from services.bureau.access.callers import PostsOf, RememberedPosts
+from services.bureau.access.callers import Post, PostsOf, RememberedPosts
 from services.bureau.access.development import DevelopmentLogin, DevelopmentProvider
 from services.bureau.access.login import TokenVerifier, jwks_from
 from services.bureau.access.rules import Denied
@@ -157,11 +159,15 @@ def wire(settings: Settings, overrides: Overrides | None = None) -> Wiring:
         consequences=CONSEQUENCES,
         tokens=tokens,
         development=development,
-        posts_of=RememberedPosts(stations.posts_of),
+        posts_of=RememberedPosts(partial(_posts_of, database)),
         is_open_case=transfers.is_open_case,
         metrics=metrics,
         health=Health(node, database, bus),
     )
+
+
+async def _posts_of(database: Database, badge_no: str, day: date) -> Sequence[Post]:
+    return await database.run(lambda session: stations.posts_of(session, badge_no, day), name="access.posts_of")
 
 
 def _clock_file(settings: Settings) -> Path | None:

@@ -5,7 +5,7 @@ Everything here is right after kill -9: what a loop has in its hands is in the d
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 
 import httpx2 as httpx
@@ -23,7 +23,7 @@ from shared.envelope.trust_list import LIST_LIMIT_BYTES
 from shared.messaging import ask_due_now, doorbell
 from shared.messaging.bus import BusDown, Consumer, Delivered
 from shared.messaging.dead_letters import retry_due, retry_waiting, try_waiting_soon
-from shared.messaging.line import Line, Offsets
+from shared.messaging.line import Chunk, Line, Offsets
 from shared.messaging.tables import trust_list
 from shared.peers import AS_SENT, read_at_most
 
@@ -167,19 +167,26 @@ class Worker:
             await asyncio.sleep(0)  # opening is work for the processor: the doors of this process have their turn, too
 
     async def _take_turn(self, consumer: Consumer, line: Line, done: Offsets) -> bool:
-        """One chunk of the line; adds to the offsets that are done. False: the database failed, all will be read again."""
+        """What is next in the line; adds to the offsets that are done. False: the database failed, all will be read again."""
         again = line.begin_again()
-        chunk = line.next()
-        after = line.offsets_after(chunk)
-        try:
+        outcomes = await asyncio.gather(*(self._take(line, one, done) for one in line.next()), return_exceptions=True)
+        errors = [outcome for outcome in outcomes if outcome is not None]
+        for error in errors:
+            if not isinstance(error, DatabaseDown | OutcomeUnknown):
+                raise error
+        if not errors:
+            return True
+        self._wiring.health.failed("consumer", errors[0])
+        consumer.rewind(again)
+        await asyncio.sleep(DATABASE_PAUSE_SECONDS)
+        return False
+
+    async def _take(self, line: Line, chunks: Sequence[Chunk], done: Offsets) -> None:
+        """One after the other; raises DatabaseDown or OutcomeUnknown at the first that fails."""
+        for chunk in chunks:
+            after = line.offsets_after(chunk)
             await self._wiring.receiver.take(chunk, keep=after)
-        except (DatabaseDown, OutcomeUnknown) as error:
-            self._wiring.health.failed("consumer", error)
-            consumer.rewind(again)
-            await asyncio.sleep(DATABASE_PAUSE_SECONDS)
-            return False
-        done.update(after)
-        return True
+            done.update(after)
 
     async def _time(self) -> None:
         """Everything that comes due: receipts to try again, answers to ask for again, letters that time may heal."""

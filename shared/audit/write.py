@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
@@ -42,21 +42,15 @@ INSERT_SALT = audit_salt.insert()
 
 
 async def write_audit(session: Session, entry: AuditEntry) -> None:
-    """Add one row to the audit log in the caller's transaction."""
+    """Add one row to the audit log in the caller's transaction; without a detail it is written at the end of the unit."""
     row = _row(session, entry)
     if entry.detail is None:
-        await session.execute(INSERT, row)
+        session.insert_later(INSERT, row)
         return
     salt = os.urandom(SALT_BYTES)
     row["commitment"] = hashlib.sha256(salt + entry.detail).digest()
     audit_id = (await session.execute(INSERT_RETURNING_ID, row)).scalar_one()
     await session.execute(INSERT_SALT, {"audit_id": audit_id, "salt": salt})
-
-
-async def write_audits(session: Session, entries: Sequence[AuditEntry]) -> None:
-    """As `write_audit`, many at once, none of them with a detail."""
-    if entries:
-        await session.execute(INSERT, [_row(session, entry) for entry in entries])
 
 
 def _row(session: Session, entry: AuditEntry) -> dict[str, Any]:

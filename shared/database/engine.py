@@ -10,14 +10,16 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from math import inf
+from typing import Any, TypeVar
 
 import structlog
 from asyncpg import InternalClientError
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from shared.database.session import NODE_ITSELF, Actor, NodeContext, Session
 from shared.database.vault import Vault
@@ -36,6 +38,7 @@ CONNECTION_ERRORS = (
     ConnectionError,
     TimeoutError,
 )  # under a unit; its own OSErrors, as of a missing file, are not the database's
+FRESH_SECONDS = 1.0  # a connection given back so lately is not asked whether it lives: three round trips a transaction less
 SERVER_SETTINGS = {"idle_in_transaction_session_timeout": "30s", "lock_timeout": "20s", "jit": "off"}
 
 
@@ -94,6 +97,25 @@ async def _connect(session: Session) -> None:
         raise ConnectionError(str(error)) from error
 
 
+def _ping_what_rested(engine: AsyncEngine) -> None:
+    """As `pool_pre_ping`, but only a connection that nobody used lately: one broken since is met by the unit's next attempt."""
+    dialect = engine.sync_engine.dialect
+
+    def given_back(connection: object, entry: ConnectionPoolEntry) -> None:
+        entry.info["given_back"] = time.monotonic()
+
+    def taken(connection: Any, entry: ConnectionPoolEntry, proxy: object) -> None:
+        if time.monotonic() - entry.info.get("given_back", inf) <= FRESH_SECONDS:
+            return
+        try:
+            dialect.do_ping(connection)
+        except dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError from error  # the pool then gives a new one
+
+    event.listen(engine.sync_engine, "checkin", given_back)
+    event.listen(engine.sync_engine, "checkout", taken)
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """A unit that the server could not write, although it answers; `at` is monotonic time."""
@@ -111,10 +133,10 @@ class Database:
             url,
             pool_size=pool_size,
             max_overflow=overflow,
-            pool_pre_ping=True,
             hide_parameters=True,  # they are persons; errors are logged
             connect_args={"server_settings": SERVER_SETTINGS | {"application_name": f"quanyu-{node.bureau}"}, "timeout": 5},
         )
+        _ping_what_rested(self.engine)
         self.engine.dialect.quanyu_vault = vault  # type: ignore[attr-defined]  # where shared.database.types looks for it
         self.node = node
         self._sessions = async_sessionmaker(self.engine, class_=Session, expire_on_commit=False)
@@ -161,6 +183,7 @@ class Database:
         async with self._sessions(info={"node": self.node, "actor": actor}) as session:
             await _connect(session)
             result = await unit(session)
+            await session.write_later_rows()
             try:
                 await self.commit(session, name)
             except (DBAPIError, OSError, InternalClientError) as error:

@@ -1,12 +1,14 @@
 """The unit of work and what it knows of its node."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Literal, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from sqlalchemy import Insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from shared.envelope import Keyring, Ring, TrustStore
@@ -80,3 +82,31 @@ class Session(AsyncSession):
     def after_commit(self) -> list[Callable[[], None]]:
         """Called once the unit has committed, to wake loops in this process; never for work that must not be lost."""
         return cast(list[Callable[[], None]], self.info.setdefault("after_commit", []))
+
+    def insert_later(self, statement: Insert, row: Mapping[str, Any]) -> None:
+        """Insert `row` at the end of the unit, together with all others of the same `statement`: one round trip for a chunk.
+
+        Only for rows that nothing in the unit reads."""
+        self._later.setdefault(statement, []).append(row)
+
+    async def write_later_rows(self) -> None:
+        """What `insert_later` was given; the engine calls it before the commit."""
+        later, self.info["later_rows"] = self._later, {}
+        for statement, rows in later.items():
+            await self.execute(statement, rows)
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """A part that may fail alone: everything in it happens, rows for later included, or nothing."""
+        await self.write_later_rows()
+        try:
+            async with self.begin_nested():
+                yield
+                await self.write_later_rows()
+        except BaseException:
+            self.info["later_rows"] = {}
+            raise
+
+    @property
+    def _later(self) -> dict[Insert, list[Mapping[str, Any]]]:
+        return cast(dict[Insert, list[Mapping[str, Any]]], self.info.setdefault("later_rows", {}))

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 
-from shared.audit import AuditEntry, write_audit, write_audits
+from shared.audit import AuditEntry, write_audit
 from shared.database import Session
 from shared.messaging.bus import Delivered
 from shared.messaging.statements import INSERT_DEAD_LETTER, OPEN_LETTERS
@@ -85,7 +85,8 @@ class Burial:
             kept.append(letter)
         if kept:
             await session.execute(INSERT_DEAD_LETTER, [letter.row(session) for letter in kept])
-            await write_audits(session, [letter.entry() for letter in kept])
+            for letter in kept:
+                await write_audit(session, letter.entry())
             about = kept[-1]
             logger.warning("message_buried", reason=about.reason, topic=about.delivered.record.topic,
                            claimed_source=about.claimed, count=len(kept))  # fmt: skip

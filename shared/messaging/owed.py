@@ -75,16 +75,20 @@ async def set_owed(session: Session, case: UUID, wanted: Sequence[Owed], *, peer
 
     With `peer`: another bureau may have claimed the same case id, and what it says ends no debt of the genuine counterpart.
     `is_new`: nothing can be owed yet about this case, so nobody looks."""
-    there = set() if is_new else set((await session.execute(OF_CASE, {"case": case, "a_peer": peer})).scalars())
+    there: set[str] = set()
+    if not is_new:
+        await session.write_later_rows()  # of the same case, perhaps
+        there = set((await session.execute(OF_CASE, {"case": case, "a_peer": peer})).scalars())
     for kind in there - {one.kind for one in wanted}:
         await session.execute(DELETE, {"case": case, "gone_kind": kind, "gone_peer": peer})
     for one in wanted:
         if one.kind not in there:
-            await session.execute(INSERT, _row(session, case, one))
+            session.insert_later(INSERT, _row(session, case, one))
 
 
 async def set_due(session: Session, case: UUID, one: Owed) -> None:
     """A row that stays gets a new deadline, and keeps its age."""
+    await session.write_later_rows()  # it may be one of them
     await session.execute(DUE_ANEW, {"case": case, "a_kind": one.kind, "a_peer": one.peer, "due": one.due_at})
 
 
@@ -111,7 +115,7 @@ async def _ask_again(session: Session, row: Row[Any], asks: Mapping[str, Ask]) -
 
     What cannot be said (a peer without a usable key) is tried again at that time; it holds up no other row."""
     try:
-        async with session.begin_nested():
+        async with session.savepoint():
             await asks[row.kind.split(".", 1)[0]](session, row.case_id, row.kind, row.peer)
     except DBAPIError:
         raise  # a lost race or server: the whole unit is run again

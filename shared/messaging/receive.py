@@ -24,7 +24,7 @@ from shared.messaging.burial import Burial, Letter, offset_of, offset_of_receipt
 from shared.messaging.bus import Delivered, Record
 from shared.messaging.statements import (
     BURY_RECEIPT,
-    INSERT_RECEIPT,
+    INSERT_RECEIPTS,
     KEEP_OFFSET,
     KNOWN_HASH,
     PEER_HEARD,
@@ -65,6 +65,8 @@ class Received:
 
 
 Handler = Callable[[Session, Any, Received], Awaitable[None]]
+Receipt = tuple[str, UUID]
+"""(sender, event id): the receipt's key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +189,8 @@ class Receiver:
         names = sorted({self._name(arrival) for arrival in chunk})
 
         async def unit(session: Session) -> list[str]:
-            outcomes = [await self._take_one(session, arrival, each_apart=each_apart) for arrival in chunk]
+            new = await self._receipts(session, chunk)
+            outcomes = [await self._take_one(session, arrival, new, each_apart=each_apart) for arrival in chunk]
             await _keep_offsets(session, keep)
             return outcomes
 
@@ -240,36 +243,46 @@ class Receiver:
         except (UnknownMessage, ContentError) as error:
             return type(error).__name__
 
-    async def _take_one(self, session: Session, arrival: Arrival, *, each_apart: bool) -> str:
+    async def _receipts(self, session: Session, chunk: Sequence[Arrival]) -> set[Receipt]:
+        """Write the receipts of what may have an effect; gives those that were not there before. Each counts once."""
+        rows: list[tuple[str, UUID, str, str, str, str, datetime]] = []
+        highest: dict[str, int] = {}
+        for arrival in chunk:
+            opened = arrival.opened
+            if not isinstance(opened, Opened):
+                continue
+            highest[opened.iss] = max(opened.incarnation, highest.get(opened.iss, self.seen.get(opened.iss, 0)))
+            if opened.incarnation == highest[opened.iss]:
+                row = (opened.iss, opened.jti, opened.content_hash, opened.type, opened.key, arrival.delivered.record.topic)
+                rows.append((*row, arrival.received_at))
+        if not rows:
+            return set()
+        names = ("senders", "event_ids", "hashes", "types", "keys", "topics", "times")
+        columns = {name: list(column) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
+        return {(row.sender, row.event_id) for row in await session.execute(INSERT_RECEIPTS, columns)}
+
+    async def _take_one(self, session: Session, arrival: Arrival, new: set[Receipt], *, each_apart: bool) -> str:
         session.info["actor"] = NODE_ITSELF
         if isinstance(arrival.opened, Opened):
-            return await self._take_opened(session, arrival, arrival.opened, each_apart=each_apart)
+            return await self._take_opened(session, arrival, arrival.opened, new, each_apart=each_apart)
         kept = await self._burial.bury(session, self._refusal(arrival))
         return ("not_yet" if isinstance(arrival.opened, NotYet) else "refused") if kept else "not_kept"
 
-    async def _take_opened(self, session: Session, arrival: Arrival, opened: Opened, *, each_apart: bool) -> str:
-        record = arrival.delivered.record
+    async def _take_opened(
+        self, session: Session, arrival: Arrival, opened: Opened, new: set[Receipt], *, each_apart: bool
+    ) -> str:
         if opened.incarnation < self._highest(session, opened.iss):  # a newer one was heard of since it was opened
             old = Refused(6, "old_incarnation", str(opened.incarnation))
             return "refused" if await self._burial.bury(session, arrival.letter(old.code, str(old))) else "not_kept"
-        row = {
-            "sender": opened.iss,
-            "event_id": opened.jti,
-            "content_hash": opened.content_hash,
-            "type": opened.type,
-            "key": opened.key,
-            "topic": record.topic,
-            "outcome": "applied",
-            "received_at": arrival.received_at,
-            "applied_at": arrival.received_at,
-        }
-        if (await session.execute(INSERT_RECEIPT, row)).first() is None:
+        if (opened.iss, opened.jti) not in new:
             known = (await session.execute(KNOWN_HASH, {"sender": opened.iss, "event_id": opened.jti})).scalar_one()
             if known != opened.content_hash:
                 kept = await self._burial.bury(session, arrival.letter("conflict", OTHER_CONTENT))
                 return "refused" if kept else "not_kept"
             return "duplicate"
+        new.remove((opened.iss, opened.jti))  # twice in one chunk: the second is a duplicate
         await self._heard_of(session, opened, arrival.received_at)
+        record = arrival.delivered.record
         return await self.handle(session, opened, record, received_at=arrival.received_at, attempts=0, apart=each_apart)
 
     async def handle(
@@ -289,7 +302,7 @@ class Receiver:
             await self._act(session, message, opened, record, received_at)
             return "applied"
         try:
-            async with session.begin_nested():
+            async with session.savepoint():
                 await self._act(session, message, opened, record, received_at)
             return "applied"
         except (DatabaseDown, OutcomeUnknown):

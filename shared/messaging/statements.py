@@ -6,6 +6,14 @@ from sqlalchemy.dialects.postgresql import insert
 from shared.messaging.tables import dead_letter, peer, receipt
 
 INSERT_RECEIPT = insert(receipt).on_conflict_do_nothing().returning(receipt.c.event_id)
+# All of a chunk in one statement and one plan, however many they are.
+INSERT_RECEIPTS = text(
+    "INSERT INTO receipt (sender, event_id, content_hash, type, key, topic, outcome, received_at, applied_at)"
+    " SELECT sender, event_id, content_hash, type, key, topic, 'applied', at, at FROM unnest(CAST(:senders AS text[]),"
+    " CAST(:event_ids AS uuid[]), CAST(:hashes AS text[]), CAST(:types AS text[]), CAST(:keys AS text[]),"
+    " CAST(:topics AS text[]), CAST(:times AS timestamptz[])) AS r (sender, event_id, content_hash, type, key, topic, at)"
+    " ON CONFLICT DO NOTHING RETURNING sender, event_id"
+)
 KNOWN_HASH = select(receipt.c.content_hash).where(
     receipt.c.sender == bindparam("sender"), receipt.c.event_id == bindparam("event_id")
 )

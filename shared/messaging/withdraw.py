@@ -51,7 +51,7 @@ async def withdraw_revoked(session: Session, unsent: Sequence[Row[Any]], say_ane
             held.setdefault((capability, row.key, peer), []).append(row)
     for (capability, key, peer), rows in held.items():
         try:
-            async with session.begin_nested():
+            async with session.savepoint():
                 await _withdraw(session, rows, peer)
                 await say_anew[capability](session, key, peer)
         except DBAPIError:

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from services.harness.stack import StackError
-from services.harness.stack.kafka import CACHE, fetch_jars, require_java
+from services.harness.stack.java import CACHE, require_java
+from services.harness.stack.kafka import NAME as KAFKA
+from services.harness.stack.kafka import fetch_jars
+from services.harness.stack.keycloak import NAME as KEYCLOAK
+from services.harness.stack.keycloak import fetch_keycloak
 from services.harness.stack.postgres import wheel_binaries
 from services.harness.stack.prometheus import require_prometheus
 from tests.real.waiting import Measured
@@ -19,15 +23,18 @@ from tests.real.stage import Stage, staged  # noqa: E402
 
 
 @cache
-def missing(*, kafka: bool, prometheus: bool) -> str | None:
+def missing(*, kafka: bool, prometheus: bool, keycloak: bool) -> str | None:
     """What to install before these tests can run here; None when nothing is missing."""
     try:
         wheel_binaries()
         if kafka:
-            require_java()
+            require_java(KAFKA)
             fetch_jars(Path.home() / CACHE)
         if prometheus:
             require_prometheus()
+        if keycloak:
+            require_java(KEYCLOAK)
+            fetch_keycloak(Path.home() / CACHE)
     except StackError as error:
         return str(error)
     return None
@@ -35,7 +42,7 @@ def missing(*, kafka: bool, prometheus: bool) -> str | None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """With CI=true a machine that cannot run this ring is a failure; elsewhere it is reported, with what to install."""
-    wanted = {name: item.get_closest_marker(name) is not None for name in ("kafka", "prometheus")}
+    wanted = {name: item.get_closest_marker(name) is not None for name in ("kafka", "prometheus", "keycloak")}
     reason = missing(**wanted)
     if reason is not None:
         if os.environ.get("CI") == "true":

@@ -8,7 +8,7 @@ from math import inf
 from time import monotonic
 
 from shared.contract.questions import Asker
-from shared.database import Actor, Session
+from shared.database import Actor
 
 POSTS_REMEMBERED_SECONDS = 5  # as long as a dismissed officer may finish what he is sending
 POSTS_REMEMBERED_OFFICERS = 1000  # far more than work at one bureau's node in five seconds
@@ -55,8 +55,8 @@ class Post:
         return f"{self.station_code}:{self.role}"
 
 
-PostsOf = Callable[[Session, str, date], Awaitable[Sequence[Post]]]
-"""(session, badge_no, business day) -> the posts held on that day; `stations` has it, `wiring.py` hands it in."""
+PostsOf = Callable[[str, date], Awaitable[Sequence[Post]]]
+"""(badge_no, business day) -> the posts held on that day; `stations` knows them, `wiring.py` hands it in."""
 
 
 class RememberedPosts:
@@ -69,11 +69,11 @@ class RememberedPosts:
         self._posts_of = posts_of
         self._known: dict[tuple[str, date], tuple[float, Sequence[Post]]] = {}
 
-    async def __call__(self, session: Session, badge_no: str, day: date) -> Sequence[Post]:
+    async def __call__(self, badge_no: str, day: date) -> Sequence[Post]:
         known_at, posts = self._known.get((badge_no, day), (-inf, ()))
         if monotonic() - known_at < POSTS_REMEMBERED_SECONDS:
             return posts
-        posts = await self._posts_of(session, badge_no, day)
+        posts = await self._posts_of(badge_no, day)
         if len(self._known) >= POSTS_REMEMBERED_OFFICERS:
             self._known.clear()
         if posts:  # who holds none is asked for each time: he may just have been given one
@@ -83,13 +83,17 @@ class RememberedPosts:
 
 @dataclass(frozen=True, slots=True)
 class Officer:
-    """An officer of this bureau, logged in, in the post for which this request is made, for the purpose it names (if any)."""
+    """An officer of this bureau, logged in, in the post for which this request is made, for the purpose it names (if any).
+
+    `stepped_up`: he has shown his second factor for the token that he uses.
+    """
 
     badge_no: str
     bureau: str
     name: str
     post: Post
     purpose: str | None = None
+    stepped_up: bool = False
 
     @property
     def role(self) -> str:

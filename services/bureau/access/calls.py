@@ -25,8 +25,19 @@ from sqlalchemy.dialects.postgresql import insert
 from starlette.responses import Response
 
 from services.bureau.access.callers import Officer, Post, PostsOf
-from services.bureau.access.login import Claims, TokenVerifier
-from services.bureau.access.rules import ACTIONS, PURPOSES, Denied, Facts, Grant, NoOpenCase, NoPurpose, decide, reach
+from services.bureau.access.login import Claims, StepUpRequired, TokenVerifier
+from services.bureau.access.rules import (
+    ACTIONS,
+    PURPOSES,
+    Denied,
+    Facts,
+    Grant,
+    NoOpenCase,
+    NoPurpose,
+    NotSteppedUp,
+    decide,
+    reach,
+)
 from services.bureau.access.tables import KeptAnswer, answered_request
 from shared.audit import AuditEntry, write_audit
 from shared.database import Actor, Database, NodeContext, Session
@@ -227,9 +238,7 @@ class Act:
 
     async def _officer(self, wiring: NodeWiring, request: Request, claims: Claims) -> Officer:
         node, badge_no = wiring.node, claims.badge_no
-        posts = await wiring.database.run(
-            lambda session: wiring.posts_of(session, badge_no, node.business_today()), name="access.posts_of"
-        )
+        posts = await wiring.posts_of(badge_no, node.business_today())
         named = request.headers.get(POST_HEADER)
         held = [post for post in posts if named in (None, post.header)]
         if not held:
@@ -239,7 +248,7 @@ class Act:
         if len(held) > 1:
             raise _post_required([post.header for post in held])
         post = held[0]
-        return Officer(badge_no, node.bureau, post.officer_name or claims.name, post)
+        return Officer(badge_no, node.bureau, post.officer_name or claims.name, post, stepped_up=claims.stepped_up)
 
 
 def act(action: str) -> Act:
@@ -284,7 +293,7 @@ class _DeniedRequest:
 
 async def deny(wiring: NodeWiring, denied: Denied, request: _DeniedRequest) -> NoReturn:
     """Write the denial's audit row in a transaction of its own, then raise Forbidden, which tells only which roles may, or
-    BadRequest where the caller has only left out why or for which case."""
+    BadRequest where the caller has only left out why or for which case, or StepUpRequired."""
     logger.info("access denied", action=denied.action, reason=denied.reason, actor=request.actor.name, role=request.actor.role)
     entry = AuditEntry(
         action=denied.action,
@@ -301,6 +310,8 @@ async def deny(wiring: NodeWiring, denied: Denied, request: _DeniedRequest) -> N
         raise _bad_header(PURPOSE_HEADER, "missing", message, purposes=", ".join(sorted(PURPOSES)))
     if isinstance(denied, NoOpenCase) and request.case is None:
         raise _bad_header(CASE_HEADER, "missing", N_("name in this header the open case for which the person is looked up"))
+    if isinstance(denied, NotSteppedUp):
+        raise StepUpRequired
     if not denied.roles:
         raise Forbidden(N_("this needs a post that you hold today"))
     raise Forbidden(N_("only these may do it, within their own area: {roles}"), values={"roles": role_names(denied.roles)})

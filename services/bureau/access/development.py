@@ -2,8 +2,9 @@
 
 NotDevelopment       refuses to exist outside of the development environment
 
-It asks for no password: whoever reaches the port may be any officer who holds a post. Endpoints below the mount point:
-`/.well-known/openid-configuration`, `/jwks`, and `POST /token` (form: grant_type, officer).
+It asks for no password and no second factor: whoever reaches the port may be any officer who holds a post. Endpoints below the
+mount point: `/.well-known/openid-configuration`, `/jwks`, and `POST /token` (form: grant_type, officer, acr_values if the token
+shall say another login than one with a second factor).
 """
 
 import json
@@ -23,7 +24,7 @@ from starlette.responses import JSONResponse
 from uuid_utils.compat import uuid7
 
 from services.bureau.access.calls import public
-from services.bureau.access.login import ALGORITHM
+from services.bureau.access.login import ALGORITHM, STEP_UP
 from shared.database import Clock
 
 GRANT_TYPE = "urn:quanyu:grant:development"
@@ -59,8 +60,8 @@ class DevelopmentProvider:
         self._clock = clock
         self._key = _load_or_make_key(login.folder)
 
-    def issue(self, badge_no: str, *, name: str) -> dict[str, str | int]:
-        """A token response (RFC 6749, 5.1): access_token, token_type, expires_in (seconds)."""
+    def issue(self, badge_no: str, *, name: str, acr: str = STEP_UP) -> dict[str, str | int]:
+        """A token response (RFC 6749, 5.1): access_token, token_type, expires_in (seconds). `acr`: as what login it passes."""
         now = int(self._clock.now().timestamp())
         header = {"alg": ALGORITHM, "typ": "at+jwt", "kid": self._key.kid}
         claims = {
@@ -69,6 +70,7 @@ class DevelopmentProvider:
             "sub": badge_no,
             "client_id": "quanyu-development",
             "name": name,
+            "acr": acr,
             "iat": now,
             "exp": now + TOKEN_SECONDS,
             "jti": str(uuid7()),
@@ -120,7 +122,8 @@ def build_development_provider(provider: DevelopmentProvider, *, officer_name: O
         name = await officer_name(badge_no) if badge_no.isprintable() else None  # PostgreSQL knows no NUL
         if name is None:
             return _oauth_error("invalid_grant", "no officer with this badge number holds a post today")
-        return JSONResponse(provider.issue(badge_no, name=name), headers={"Cache-Control": "no-store"})
+        issued = provider.issue(badge_no, name=name, acr=form.get("acr_values", STEP_UP))
+        return JSONResponse(issued, headers={"Cache-Control": "no-store"})
 
     return app
 

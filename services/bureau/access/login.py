@@ -1,6 +1,7 @@
 """Who an access token speaks of: OIDC access tokens (JWT, RFC 9068) of this bureau's own provider. Access's only I/O.
 
 Unauthenticated 401      the token does not say who is calling; `reason` is one of TokenFault
+StepUpRequired  401      who is calling is known, and must show his second factor for what he wants
 """
 
 import asyncio
@@ -8,7 +9,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx2 as httpx
 import structlog
@@ -30,6 +31,7 @@ KEYS_KEPT_SECONDS = 3600  # a key that the provider has withdrawn counts no long
 KEYS_FRESH_SECONDS = KEYS_KEPT_SECONDS // 2  # then we look again, so that a provider that restarts ends nobody's work
 FETCH_SECONDS = 5  # somebody stands at the counter
 SOURCE = "RFC 9068"
+STEP_UP = "stepup"  # the `acr` of a login with a second factor; the provider must be asked for it, and may give less
 
 logger = structlog.get_logger(__name__)
 
@@ -68,12 +70,23 @@ class Unauthenticated(Unauthorized):
         self.reason = reason
 
 
+class StepUpRequired(Unauthorized):
+    """The act needs a login with a second factor (RFC 9470)."""
+
+    code = "step_up_required"
+    title = N_("log in again with your second factor: this act needs it")
+    headers: ClassVar[Mapping[str, str]] = {
+        "WWW-Authenticate": f'Bearer error="insufficient_user_authentication", acr_values="{STEP_UP}"'
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a verified token says: whose it is. What he may do is said by his posts, never by the token."""
+    """What a verified token says: whose it is, and how he logged in. What he may do is said by his posts, never by the token."""
 
     badge_no: str
     name: str
+    stepped_up: bool
 
 
 class TokenVerifier:
@@ -114,7 +127,7 @@ class TokenVerifier:
             raise Unauthenticated(TokenFault.EXPIRED)
         if max(claims["iat"], claims.get("nbf", 0)) - LEEWAY_SECONDS > now:
             raise Unauthenticated(TokenFault.NOT_YET_VALID)
-        return Claims(badge_no=badge_no, name=str(claims.get("name", "")))
+        return Claims(badge_no=badge_no, name=str(claims.get("name", "")), stepped_up=claims.get("acr") == STEP_UP)
 
     async def _key(self, kid: str) -> ECKey:
         if kid not in self._keys or not self._are_younger(KEYS_FRESH_SECONDS):

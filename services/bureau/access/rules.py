@@ -47,6 +47,7 @@ class Rule:
     implied: str | None
     fields: frozenset[str] = ALL_FIELDS
     open_case: bool = False
+    step_up: bool = False
     callers: type[Officer] | type[Peer] = Officer
     valid: tuple[date | None, date | None] = (None, None)
     basis: str
@@ -136,16 +137,23 @@ RULES: tuple[Rule, ...] = (
         CASE,
     ),
     *_rules(
-        "transfers.look_up_origin transfers.settle transfers.request_reissue transfers.wait transfers.void transfers.ask_again",
+        "transfers.look_up_origin transfers.request_reissue transfers.wait transfers.ask_again",
         {Role.COUNTER},
         Scope.STATION,
         CASE,
     ),
-    *_rules("transfers.approve transfers.void", {Role.POPULATION_OFFICE}, Scope.REGION, CASE),
+    *_rules("transfers.settle transfers.void", {Role.COUNTER}, Scope.STATION, CASE, step_up=True),
+    *_rules("transfers.approve", {Role.POPULATION_OFFICE}, Scope.REGION, CASE),
+    *_rules("transfers.void", {Role.POPULATION_OFFICE}, Scope.REGION, CASE, step_up=True),
     *_rules("transfers.approve_talent transfers.refuse", {Role.POPULATION_OFFICE, Role.HRSS}, Scope.REGION, CASE),
     # At the origin
-    *_rules("transfers.seal transfers.return transfers.ask_cancel transfers.reissue", {Role.VERIFIER}, Scope.STATION, CASE),
-    *_rules("transfers.restore transfers.ask_again", {Role.VERIFIER}, Scope.STATION, CASE),
+    *_rules("transfers.seal transfers.reissue", {Role.VERIFIER}, Scope.STATION, CASE, step_up=True),
+    *_rules(
+        "transfers.verify transfers.return transfers.ask_cancel transfers.restore transfers.ask_again",
+        {Role.VERIFIER},
+        Scope.STATION,
+        CASE,
+    ),
     # At both
     *_rules("transfers.read", {Role.COUNTER, Role.VERIFIER}, Scope.STATION, CASE),
     *_rules("transfers.read", {Role.POPULATION_OFFICE, Role.HRSS}, Scope.REGION, CASE, purposes=_REGISTER),
@@ -183,6 +191,10 @@ class NoPurpose(Denied):
     """The caller has not said why, and the rule assumes nothing."""
 
 
+class NotSteppedUp(Denied):
+    """The rule needs a login with a second factor, and the caller's was without."""
+
+
 class NoOpenCase(Denied):
     """The rule needs an open case, and the one that is named (if any) is none."""
 
@@ -218,6 +230,8 @@ def _rule_and_purpose(caller: Caller, action: str, purpose: str | None, day: dat
         raise NoPurpose("no purpose is named", action=action, roles=roles)
     if granted not in rule.purposes:
         raise Denied(f"not for the purpose {granted}", action=action, roles=roles)
+    if rule.step_up and not (isinstance(caller, Officer) and caller.stepped_up):
+        raise NotSteppedUp("the login was without a second factor", action=action, roles=roles)
     return Grant(rule, granted)
 
 

@@ -5,31 +5,25 @@ Alone by default; with a `Seat` one of several (`kafka_ring.py`), with certifica
 
 import base64
 import hashlib
-import re
 import secrets
 import shutil
 import signal
 import socket
 import ssl
 import struct
-import subprocess
 import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from services.harness.stack.certificates import ADMIN, ORGANISATION, BusCertificates
 from services.harness.stack.errors import StackError
+from services.harness.stack.java import CACHE, HASH_DIGITS, TOOL_TIMEOUT_S, fetch_by_maven, keep, require_java, run_tool
 from services.harness.stack.ports import free_ports
 from services.harness.stack.process import FolderServer, ServerProcess
 from shared.identifiers.texts import N_
 
 POM = Path(__file__).parents[3] / "deploy" / "kafka" / "pom.xml"
-CACHE = Path(".cache") / "quanyu"  # below the home folder
-HASH_DIGITS = 12
-JAVA_VERSION = 17
-DOWNLOAD_TIMEOUT_S = 600.0  # 44 MB, also over a slow line
-TOOL_TIMEOUT_S = 60.0
+NAME = "Apache Kafka"
 READY_TIMEOUT_S = 60.0  # after kill -9 the broker's old registration has to expire first
 STOP_TIMEOUT_S = 10.0
 ANSWER_TIMEOUT_S = 1.0
@@ -122,7 +116,7 @@ class KafkaServer(FolderServer):
     def __init__(
         self, folder: Path, *, cache: Path | None = None, seat: Seat | None = None, certificates: BusCertificates | None = None
     ) -> None:
-        process = ServerProcess("Apache Kafka", log=folder / "kafka.log", pid_file=folder / "kafka.pid")
+        process = ServerProcess(NAME, log=folder / "kafka.log", pid_file=folder / "kafka.pid")
         super().__init__(folder, process, stop_signal=signal.SIGTERM, stop_timeout_s=STOP_TIMEOUT_S)
         self.port = 0
         self._seat, self._certificates = seat, certificates
@@ -137,7 +131,7 @@ class KafkaServer(FolderServer):
 
     def start(self) -> None:
         """Fetch the jars if they are missing, format, start, return when the broker answers. StackError says why not."""
-        require_java()
+        require_java(NAME)
         self._lock.take()
         try:
             self._end_leftover()
@@ -195,31 +189,18 @@ class KafkaServer(FolderServer):
         self._process.wait_ready(lambda: brokers_known_at(self.port, context) >= wanted, timeout_s=READY_TIMEOUT_S)
 
 
-def require_java() -> None:
-    """StackError when there is no Java, or one that is too old."""
-    sentence = N_("Apache Kafka needs Java {version} or newer: install it (for example: apt install openjdk-17-jre-headless)")
-    if shutil.which("java") is None:
-        raise StackError(sentence, version=JAVA_VERSION)
-    answer = subprocess.run(["java", "-version"], check=False, capture_output=True, text=True, timeout=TOOL_TIMEOUT_S)
-    found = re.search(r'version "(\d+)', answer.stderr)
-    if found is None or int(found.group(1)) < JAVA_VERSION:
-        raise StackError(sentence, version=JAVA_VERSION)
-
-
 def fetch_jars(cache: Path) -> Path:
     """The folder with the broker's jars below `cache`, by Maven the first time (10 s, 44 MB), for this very pom."""
     digest = hashlib.sha256(POM.read_bytes()).hexdigest()[:HASH_DIGITS]
     jars = cache / f"kafka-{digest}" / "libs"
     if jars.is_dir():
         return jars
-    if shutil.which("mvn") is None:
-        raise StackError(N_("Apache Kafka is fetched by Maven the first time: install it (for example: apt install maven)"))
     jars.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=jars.parent) as scratch:
-        fetched = Path(scratch) / "libs"
+        fetched = Path(scratch).absolute() / "libs"
         goal = ["dependency:copy-dependencies", f"-DoutputDirectory={fetched}", "-DincludeScope=runtime"]
-        _run_tool("mvn", ["mvn", "-B", "-q", "-f", str(POM), *goal], timeout_s=DOWNLOAD_TIMEOUT_S)
-        _keep(fetched, jars)
+        fetch_by_maven(NAME, ["-f", str(POM), *goal], folder=Path(scratch))
+        keep(fetched, jars)
     return jars
 
 
@@ -250,15 +231,9 @@ def _template(jars: Path) -> Path:
         data, properties = Path(scratch) / "data", Path(scratch) / "server.properties"
         _write_properties(properties, data=data, seat=Seat(1, "", ((1, 2),)), certificates=None)  # ports are not formatted in
         command = [*_java(jars), "kafka.tools.StorageTool", "format", "-t", new_id(), "-c", str(properties)]
-        _run_tool("java", command, timeout_s=TOOL_TIMEOUT_S)
-        _keep(data, template)
+        run_tool("java", command, timeout_s=TOOL_TIMEOUT_S)
+        keep(data, template)
     return template
-
-
-def _keep(made: Path, place: Path) -> None:
-    """Move a finished folder to its place in one step; another run may have been faster, and its folder is as good."""
-    with suppress(OSError):
-        made.rename(place)
 
 
 def _write_properties(properties: Path, *, data: Path, seat: Seat, certificates: BusCertificates | None) -> None:
@@ -299,9 +274,3 @@ def new_id() -> str:
         text = base64.urlsafe_b64encode(secrets.token_bytes(ID_BYTES)).decode().rstrip("=")
         if not text.startswith("-"):
             return text
-
-
-def _run_tool(program: str, command: list[str], *, timeout_s: float) -> None:
-    done = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace", timeout=timeout_s)
-    if done.returncode != 0:
-        raise StackError(N_("{program} failed: {output}"), program=program, output=(done.stderr + done.stdout).strip())

@@ -48,7 +48,7 @@ ACTS: Mapping[str, Act] = MappingProxyType(
             Act("void", "transfers.void", N_("voids the case"), "destination"),
             Act("request-reissue", "transfers.request_reissue", N_("asks for a new migration certificate"), "destination"),
             Act("settle", "transfers.settle", N_("lets the citizen sign and settles the move"), "destination"),
-            Act("findings", "transfers.seal", N_("verifies the permit against the register"), "origin", method="GET"),
+            Act("findings", "transfers.verify", N_("verifies the permit against the register"), "origin", method="GET"),
             Act("seal", "transfers.seal", N_("cancels out and issues the migration certificate"), "origin"),
             Act("return", "transfers.return", N_("returns the permit"), "origin"),
             Act("ask-cancel", "transfers.ask_cancel", N_("asks for the move to be cancelled"), "origin"),

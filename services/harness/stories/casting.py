@@ -92,9 +92,8 @@ def _may(post: OwnPost, act: Act, station: str | None, bureau: str, day: date) -
     if not (post.valid_from <= day and (post.valid_until is None or day <= post.valid_until)):
         return False
     code = station or post.station_code
-    officer = Officer(
-        post.badge_no, bureau, post.name, Post(post.station_code, post.role, division_of_unit(post.station_code), post.name)
-    )
+    held = Post(post.station_code, post.role, division_of_unit(post.station_code), post.name)
+    officer = Officer(post.badge_no, bureau, post.name, held, stepped_up=True)  # the development login says so
     facts = Facts(station_code=code, division_code=division_of_unit(code), bureau=bureau, purpose=HOUSEHOLD_TRANSFER)
     try:
         decide(officer, act.action, facts, day)

@@ -78,9 +78,11 @@ class FakeSession:
         if statement is calls.KEEP_ANSWER:
             self.state.answers[values["b_officer"], values["b_key"]].update(status=values["status"], answer=values["answer"])
             return FakeRows([])
+        raise AssertionError("access touches no other table")
+
+    def insert_later(self, statement: Any, row: dict[str, Any]) -> None:
         assert statement.table is audit, "access touches no other table"
-        self.state.audit.append(values)
-        return FakeRows([])
+        self.state.audit.append(row)
 
 
 class FakeDatabase:
@@ -132,7 +134,7 @@ def wiring(clock: SetClock, tokens: TokenVerifier, posts: dict[str, list[Post]])
         bureau="shanghai", machine_now=clock.now, business_now=lambda: day, business_today=lambda: day.date()
     )
 
-    async def posts_of(session: Any, badge_no: str, day: date) -> list[Post]:
+    async def posts_of(badge_no: str, day: date) -> list[Post]:
         return posts.get(badge_no, [])
 
     return SimpleNamespace(node=node, database=FakeDatabase(node), tokens=tokens, posts_of=posts_of)

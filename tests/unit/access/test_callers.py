@@ -1,7 +1,6 @@
 """Posts are remembered for seconds, by officer and day; a peer is what its question says."""
 
 from datetime import date
-from typing import Any
 
 import pytest
 
@@ -20,7 +19,7 @@ class Register:
         self.posts: dict[str, list[Post]] = {"D31001": [COUNTER]}
         self.asked = 0
 
-    async def posts_of(self, session: Any, badge_no: str, day: date) -> list[Post]:
+    async def posts_of(self, badge_no: str, day: date) -> list[Post]:
         self.asked += 1
         return self.posts.get(badge_no, [])
 
@@ -33,35 +32,35 @@ def register() -> Register:
 async def test_posts_are_asked_for_once_in_some_seconds(register: Register, monkeypatch: pytest.MonkeyPatch) -> None:
     time = 1000.0
     monkeypatch.setattr(callers, "monotonic", lambda: time)
-    remembered, session = RememberedPosts(register.posts_of), object()
+    remembered = RememberedPosts(register.posts_of)
     for _ in range(3):
-        assert await remembered(session, "D31001", DAY) == [COUNTER]  # type: ignore[arg-type]  # the register needs none
+        assert await remembered("D31001", DAY) == [COUNTER]
     assert register.asked == 1
     register.posts = {}
     time += POSTS_REMEMBERED_SECONDS
-    assert await remembered(session, "D31001", DAY) == []  # type: ignore[arg-type]  # the register needs none
+    assert await remembered("D31001", DAY) == []
 
 
 async def test_other_day_and_other_officer_are_asked_for(register: Register) -> None:
-    remembered: Any = RememberedPosts(register.posts_of)
-    await remembered(None, "D31001", DAY)
-    await remembered(None, "D31001", date(2020, 11, 21))
-    assert await remembered(None, "D31002", DAY) == []
+    remembered = RememberedPosts(register.posts_of)
+    await remembered("D31001", DAY)
+    await remembered("D31001", date(2020, 11, 21))
+    assert await remembered("D31002", DAY) == []
     assert register.asked == 3
 
 
 async def test_new_post_counts_at_once(register: Register) -> None:
-    remembered: Any = RememberedPosts(register.posts_of)
-    assert await remembered(None, "D31002", DAY) == []
+    remembered = RememberedPosts(register.posts_of)
+    assert await remembered("D31002", DAY) == []
     register.posts["D31002"] = [COUNTER]
-    assert await remembered(None, "D31002", DAY) == [COUNTER]
+    assert await remembered("D31002", DAY) == [COUNTER]
 
 
 async def test_memory_is_bounded(register: Register) -> None:
-    remembered: Any = RememberedPosts(register.posts_of)
+    remembered = RememberedPosts(register.posts_of)
     for number in range(POSTS_REMEMBERED_OFFICERS + 10):
         register.posts[f"D{number}"] = [COUNTER]
-        await remembered(None, f"D{number}", DAY)
+        await remembered(f"D{number}", DAY)
     assert len(remembered._known) <= POSTS_REMEMBERED_OFFICERS
 
 

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from services.bureau.access.callers import Post
 from services.bureau.access.calls import KEY_LIMIT_CHARACTERS, Act, Call, Public, act, declared_action, public
+from services.bureau.access.development import DevelopmentProvider
 from services.bureau.access.rules import Facts
 from shared.web import Conflict
 
@@ -63,7 +64,7 @@ def test_officer_with_one_post_acts_in_it(client: TestClient, login: Login, wiri
     answer = client.post("/cases", json={}, headers=login("D31001"))
     assert (answer.status_code, answer.json()) == (201, {"number": 1, "name": "王某（演示）"})
     assert wiring.database.state.effects == ["D31001"]
-    assert wiring.database.commits == ["access.posts_of", "transfers.open"]
+    assert wiring.database.commits == ["transfers.open"]
 
 
 def test_request_without_token_is_401_and_nothing_happens(client: TestClient, wiring: Any) -> None:
@@ -97,7 +98,7 @@ def test_denial_inside_the_unit_undoes_it_and_is_audited(client: TestClient, log
     [row] = wiring.database.state.audit
     assert (row["decision"], row["purpose"], row["case_id"]) == ("denied", "household_transfer", UUID(CASE))
     assert wiring.database.state.answers == {}
-    assert wiring.database.commits == ["access.posts_of", "access.denied"]
+    assert wiring.database.commits == ["access.denied"]
 
 
 @pytest.mark.parametrize(("header", "status"), [({}, 400), ({"quanyu_purpose": "operations"}, 403)])
@@ -121,6 +122,23 @@ def test_purpose_outside_the_rule_is_denied(client: TestClient, login: Login, wi
     answer = client.post("/cases", json={}, headers=login("D31001", quanyu_purpose="operations"))
     assert answer.status_code == 403
     assert "operations" in wiring.database.state.audit[0]["reason"]
+
+
+def test_act_that_needs_a_second_factor_says_so_to_a_login_without(
+    app: FastAPI, client: TestClient, login: Login, wiring: Any, provider: DevelopmentProvider
+) -> None:
+    @app.post("/seals")
+    async def seal(call: Annotated[Call, Depends(act("transfers.seal"))]) -> str:
+        return "sealed"
+
+    headers = login("D31003", quanyu_post=f"{LVXIANG}:verifier")
+    assert client.post("/seals", headers=headers).status_code == 200
+    token = provider.issue("D31003", name="", acr="password")["access_token"]
+    answer = client.post("/seals", headers=headers | {"authorization": f"Bearer {token}"})
+    assert (answer.status_code, answer.json()["code"]) == (401, "step_up_required")
+    assert answer.headers["www-authenticate"] == 'Bearer error="insufficient_user_authentication", acr_values="stepup"'
+    [row] = wiring.database.state.audit
+    assert (row["action"], row["decision"]) == ("transfers.seal", "denied")
 
 
 def test_officer_without_a_post_today_is_denied(client: TestClient, login: Login, wiring: Any) -> None:
@@ -201,7 +219,7 @@ def test_key_used_for_another_request_is_refused(client: TestClient, login: Logi
 
 
 def _posts(*posts: Post) -> Any:
-    async def posts_of(session: Any, badge_no: str, day: Any) -> list[Post]:
+    async def posts_of(badge_no: str, day: Any) -> list[Post]:
         return list(posts)
 
     return posts_of
@@ -233,7 +251,7 @@ def test_kept_answer_is_encrypted_data_not_plain_columns(client: TestClient, log
 def test_read_is_one_transaction_in_the_officers_name(client: TestClient, login: Login, wiring: Any) -> None:
     answer = client.get(f"/cases/{CASE}", headers=login("D31001"))
     assert answer.json() == {"state": "DRAFT", "name": "王某（演示）", "purpose": "household_transfer"}
-    assert wiring.database.commits == ["access.posts_of", "transfers.read"]
+    assert wiring.database.commits == ["transfers.read"]
 
 
 def test_operator_reads_the_case_without_the_person(client: TestClient, login: Login, posts: dict[str, list[Post]]) -> None:

@@ -47,7 +47,12 @@ async def test_token_for_an_officer_is_accepted_by_the_node(dev: TestClient, tok
     assert (answer.status_code, token["token_type"]) == (200, "Bearer")
     assert answer.headers["cache-control"] == "no-store"
     claims = await tokens.verify(f"Bearer {token['access_token']}")
-    assert (claims.badge_no, claims.name) == ("D31001", "张三（演示）")
+    assert (claims.badge_no, claims.name, claims.stepped_up) == ("D31001", "张三（演示）", True)
+
+
+async def test_token_can_pass_as_a_login_without_second_factor(dev: TestClient, tokens: TokenVerifier) -> None:
+    answer = dev.post("/dev/token", data={"grant_type": GRANT_TYPE, "officer": "D31001", "acr_values": "password"})
+    assert not (await tokens.verify(f"Bearer {answer.json()['access_token']}")).stepped_up
 
 
 @pytest.mark.parametrize(

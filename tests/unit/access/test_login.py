@@ -94,6 +94,12 @@ async def test_token_for_several_services_is_accepted_if_ours_is_among_them(toke
     assert (await tokens.verify(f"Bearer {forge(aud=['portal', 'quanyu-shanghai'])}")).badge_no == "D31001"
 
 
+@pytest.mark.parametrize("acr", [None, "", "password", "2", "Stepup", "stepup password", ["stepup"], True])
+async def test_only_the_providers_own_word_is_a_login_with_a_second_factor(tokens: TokenVerifier, forge: Forge, acr: Any) -> None:
+    assert not (await tokens.verify(f"Bearer {forge(acr=acr)}")).stepped_up
+    assert (await tokens.verify(f"Bearer {forge(acr='stepup')}")).stepped_up
+
+
 async def test_token_expires_by_the_machine_clock(tokens: TokenVerifier, forge: Forge, clock: Any) -> None:
     token = forge()
     clock.advance(seconds=600 + LEEWAY_SECONDS - 1)

@@ -10,7 +10,7 @@ import pytest
 
 from services.bureau.access import rules
 from services.bureau.access.callers import OFFICER_ROLES, Officer, Peer, Post, Role
-from services.bureau.access.rules import ACTIONS, PURPOSES, RULES, Denied, Facts, Grant, decide, reach
+from services.bureau.access.rules import ACTIONS, PURPOSES, RULES, Denied, Facts, Grant, NotSteppedUp, decide, reach
 
 HERE = Path(__file__).parent
 DAY = date(2020, 11, 20)
@@ -47,8 +47,8 @@ def read_purposes(cell: str) -> tuple[set[str], str | None]:
     return {LETTERS[sign] for sign in cell if sign != "*"}, assumed
 
 
-def officer(role: str) -> Officer:
-    return Officer("D31001", "shanghai", "张三（演示）", Post("310116520000", role, "310116"))
+def officer(role: str, *, stepped_up: bool = True) -> Officer:
+    return Officer("D31001", "shanghai", "张三（演示）", Post("310116520000", role, "310116"), stepped_up=stepped_up)
 
 
 def peer(role: str, purpose: str = "household_transfer", case: str | None = "QY1") -> Peer:
@@ -81,6 +81,28 @@ def test_officer_may_exactly_what_is_written_down(action: str, role: str, cell: 
                 assert (grant is not None) == expected, (place, purpose, case_open)
                 if grant is not None:
                     assert grant.purpose == (purpose or assumed)
+
+
+@pytest.mark.parametrize("row", OFFICERS, ids=lambda row: row["action"])
+def test_second_factor_is_needed_for_exactly_what_is_written_down(row: dict[str, str]) -> None:
+    action = row["action"]
+    for role in sorted(role for role in OFFICER_ROLES if row[role]):
+        allowed, assumed = read_purposes(row[role].partition(":")[2])
+        facts = replace(OWN, case_open=True, purpose=assumed or min(allowed))
+        assert is_allowed(officer(role), action, facts) is not None
+        if not row["step_up"]:
+            assert is_allowed(officer(role, stepped_up=False), action, facts) is not None
+            continue
+        with pytest.raises(NotSteppedUp):
+            decide(officer(role, stepped_up=False), action, facts, DAY)
+        with pytest.raises(NotSteppedUp):  # before any object is known
+            reach(officer(role, stepped_up=False), action, DAY)
+
+
+def test_who_may_not_is_not_asked_for_a_second_factor_either() -> None:
+    with pytest.raises(Denied) as denied:
+        decide(officer("auditor", stepped_up=False), "transfers.seal", OWN, DAY)
+    assert not isinstance(denied.value, NotSteppedUp)
 
 
 def peer_cells() -> Iterator[tuple[dict[str, str], str]]:
@@ -180,6 +202,7 @@ def test_rule_uses_known_words_and_names_its_basis(rule: rules.Rule) -> None:
     assert rule.purposes <= PURPOSES
     assert rule.implied is None or rule.implied in rule.purposes
     assert rule.basis
+    assert not (rule.step_up and rule.callers is Peer)  # nobody asks a peer's officer
 
 
 def test_reach_tells_how_far_a_list_may_go() -> None:

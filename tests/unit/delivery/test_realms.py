@@ -8,6 +8,7 @@ import pytest
 from services.bureau.access.login import ALGORITHM, TOKEN_TYPES
 from services.harness.network import BUREAUS
 from services.harness.registers import profile_of
+from services.harness.stack.keycloak import VERSION
 from tests.unit.delivery.conftest import DEPLOY, compose
 
 
@@ -44,6 +45,44 @@ def test_the_client_logs_in_by_code_and_pkce_alone(bureau: str) -> None:
     others = ("implicitFlowEnabled", "directAccessGrantsEnabled", "serviceAccountsEnabled")
     assert [client[flow] for flow in others] == [False] * 3
     assert client["redirectUris"] == [f"http://localhost:{profile_of(bureau).web_port}/*"]
+
+
+@pytest.mark.parametrize("bureau", BUREAUS)
+def test_a_second_factor_is_asked_for_when_the_node_wants_step_up(bureau: str) -> None:
+    wanted = realm(bureau)
+    levels = {one["alias"]: one["config"] for one in wanted["authenticatorConfig"]}
+    flows = {flow["alias"]: flow["authenticationExecutions"] for flow in wanted["authenticationFlows"]}
+    steps = [(one.get("authenticator", one.get("flowAlias")), one["requirement"]) for one in flows[wanted["browserFlow"]]]
+    assert steps == [("auth-cookie", "ALTERNATIVE"), ("quanyu forms", "ALTERNATIVE")]
+    assert [one["requirement"] for one in flows["quanyu forms"]] == ["CONDITIONAL"] * 2
+    asked = []
+    for one in flows["quanyu forms"]:
+        condition, form = flows[one["flowAlias"]]
+        assert (condition["authenticator"], condition["requirement"]) == ("conditional-level-of-authentication", "REQUIRED")
+        level = levels[condition["authenticatorConfig"]]
+        asked.append((condition["authenticatorConfig"], level["loa-condition-level"], form["authenticator"], form["requirement"]))
+    assert asked == [("password", "1", "auth-username-password-form", "REQUIRED"), ("stepup", "2", "auth-otp-form", "REQUIRED")]
+    assert {name: level for name, level, _, _ in asked} == json.loads(wanted["attributes"]["acr.loa.map"])
+    assert levels["stepup"]["loa-max-age"] == "0"  # each time
+    assert levels["password"]["loa-max-age"] == str(wanted["ssoSessionMaxLifespan"])
+
+
+@pytest.mark.parametrize("bureau", BUREAUS)
+def test_step_up_lasts_as_long_as_one_token(bureau: str) -> None:
+    [client] = realm(bureau)["clients"]
+    assert client["attributes"]["use.refresh.tokens"] == "false"  # a refreshed token would keep its acr (seen on 26.7.3)
+    assert client["optionalClientScopes"] == []  # no offline_access
+    assert realm(bureau)["accessTokenLifespan"] <= 300
+
+
+@pytest.mark.parametrize("bureau", BUREAUS)
+def test_a_new_officer_sets_up_his_second_factor_at_his_first_login(bureau: str) -> None:
+    actions = {one["alias"]: (one["enabled"], one["defaultAction"]) for one in realm(bureau)["requiredActions"]}
+    assert actions["CONFIGURE_TOTP"] == (True, True)
+
+
+def test_the_version_that_is_tested_is_the_version_that_runs() -> None:
+    assert compose()["services"]["keycloak"]["image"] == f"keycloak/keycloak:{VERSION}"
 
 
 @pytest.mark.parametrize("bureau", BUREAUS)

@@ -36,3 +36,17 @@ def quanyu(capsys: pytest.CaptureFixture[str]) -> Iterator[Quanyu]:
     yield ran
     structlog.configure(**logs)
     logging.root.handlers, logging.root.level = handlers, level
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that is the whole PATH."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+def install(programs: Path, name: str, script: str) -> None:
+    (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+    (programs / name).chmod(0o755)

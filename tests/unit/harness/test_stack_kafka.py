@@ -10,38 +10,7 @@ import pytest
 from services.harness.stack import kafka
 from services.harness.stack.errors import StackError
 from services.harness.stack.ports import free_ports
-
-
-@pytest.fixture
-def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder that is the whole PATH."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", str(folder))
-    return folder
-
-
-def install(programs: Path, name: str, script: str) -> None:
-    (programs / name).write_text(f"#!/bin/sh\n{script}\n")
-    (programs / name).chmod(0o755)
-
-
-def test_a_machine_without_java_is_told_what_to_install(programs: Path) -> None:
-    assert not list(programs.iterdir())
-    with pytest.raises(StackError, match="needs Java 17 or newer: install it"):
-        kafka.require_java()
-
-
-def test_a_java_that_is_too_old_is_refused(programs: Path) -> None:
-    install(programs, "java", """echo 'openjdk version "11.0.2" 2019-01-15' >&2""")
-    with pytest.raises(StackError, match="needs Java 17"):
-        kafka.require_java()
-
-
-@pytest.mark.parametrize("shown", ['openjdk version "17.0.15" 2025-04-15', 'openjdk version "25" 2025-09-16'])
-def test_a_java_that_is_new_enough_is_taken(programs: Path, shown: str) -> None:
-    install(programs, "java", f"echo '{shown}' >&2")
-    kafka.require_java()
+from tests.unit.harness.conftest import install
 
 
 def test_a_machine_without_maven_is_told_what_to_install(programs: Path, tmp_path: Path) -> None:

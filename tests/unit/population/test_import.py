@@ -51,9 +51,10 @@ class FakeDatabase:
         if statement is importing.KNOWN_HOUSEHOLDS:
             rows = [key for key in self.known_households if key[1] in values["numbers"]]
             return [SimpleNamespace(station_code=station, household_no=number) for station, number in rows]
-        if values is not None:
-            self.audited.append(values)
         return None
+
+    def insert_later(self, statement: Any, row: dict[str, Any]) -> None:
+        self.audited.append(row)
 
     async def connection(self) -> Any:
         return self

@@ -129,7 +129,7 @@ async def begin_look_up(session: Session, officer: Officer, case_id: UUID) -> Ca
 
 async def read_findings(session: Session, officer: Officer, case_id: UUID) -> list[Finding]:
     """The received permit beside the own register, for the officer who verifies it."""
-    require(session, officer, "transfers.seal", await load_for_officer(session, case_id, lock=False))
+    require(session, officer, "transfers.verify", await load_for_officer(session, case_id, lock=False))
     case, _, _ = await read_case(session, officer, case_id)
     return await findings(session, case)
 

@@ -42,7 +42,7 @@ async def read_case(case: UUID, call: Annotated[Call, Depends(act("transfers.rea
 
 
 @router.get("/transfers/{case}/findings")
-async def read_findings(case: UUID, call: Annotated[Call, Depends(act("transfers.seal"))]) -> Response:
+async def read_findings(case: UUID, call: Annotated[Call, Depends(act("transfers.verify"))]) -> Response:
     """The received permit beside the own register: what speaks against sealing, by code R01-R10."""
     found = await call.read(lambda session: acts.read_findings(session, call.officer, case))
     return _json({"findings": [finding_view(one) for one in found]})
