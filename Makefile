@@ -63,9 +63,11 @@ stepper: .venv/.installed ## many seeded runs of the real handlers with faults (
 real: .venv/.installed ## processes, Apache Kafka, Keycloak, kill -9 (needs Java 17 and Maven)
 	$(PYTEST) tests/real
 
-bench: .venv/.installed ## figures beside their floors, on a quiet machine (minutes; needs Java 17 and Maven)
+bench: .venv/.installed ## figures beside their floors, on a quiet machine (a quarter of an hour; needs Java 17 and Maven)
 	-$(BIN)/quanyu bench deliver
 	-$(BIN)/quanyu bench transfer
+	-$(BIN)/quanyu bench post
+	-$(BIN)/quanyu bench growth
 
 ##@ Develop
 schemas: .venv/.installed ## write the JSON Schemas and the AsyncAPI document from the contract

@@ -168,15 +168,15 @@ def _servers(wiring: Wiring, only: Part, folder: Folder) -> tuple[list[_Server],
     settings, profile = wiring.settings, wiring.profile
     servers, sockets = [], []
     if only in ("all", "web"):
-        servers.append(_server(build_web(wiring)))
-        sockets.append(_bind(settings.host, settings.web_port or profile.web_port))
+        servers.append(server_of(build_web(wiring)))
+        sockets.append(bind(settings.host, settings.web_port or profile.web_port))
     if folder.door is not None:
-        servers.append(_server(build_peer_door(wiring), folder.door.context))
-        sockets.append(_bind(settings.host, settings.peer_port or profile.peer_port))
+        servers.append(server_of(build_peer_door(wiring), folder.door.context))
+        sockets.append(bind(settings.host, settings.peer_port or profile.peer_port))
     return servers, sockets
 
 
-def _server(app: FastAPI, context: ssl.SSLContext | None = None) -> _Server:
+def server_of(app: FastAPI, context: ssl.SSLContext | None = None) -> _Server:
     return _Server(
         uvicorn.Config(
             app,
@@ -189,7 +189,7 @@ def _server(app: FastAPI, context: ssl.SSLContext | None = None) -> _Server:
     )
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
     """Bind before anything else, so that a taken port is one clear sentence."""
     # The protocol by name: asyncio switches Nagle's algorithm off only where it reads TCP, and with it on every answer on a kept
     # connection waits 40 ms for the client's delayed acknowledgement.

@@ -11,10 +11,12 @@ from services.harness.stories.telling import Teller
 from shared.identifiers.texts import N_
 
 HELP = N_(
-    "Measure on four nodes of its own, PostgreSQL and Apache Kafka: deliver (an act until its effect at another bureau) or"
-    " transfer (whole transfers). Every figure stands beside a floor of the same run. Minutes; nothing else should run meanwhile."
+    "Measure on nodes of its own: deliver (an act until its effect at another bureau) and transfer (whole transfers), with"
+    " PostgreSQL and Apache Kafka; post (an act beside a bare handler that writes as much) and growth (a message among more"
+    " bureaus, residents and cases), with PostgreSQL alone. Every figure stands beside a floor of the same run. Minutes; nothing"
+    " else should run meanwhile."
 )
-EXAMPLE = N_("Examples: quanyu bench deliver; quanyu bench transfer --json")
+EXAMPLE = N_("Examples: quanyu bench deliver; quanyu bench growth --json")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,8 +31,8 @@ def _known(name: str) -> str:
 
 def bench(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help=N_("deliver or transfer"), callback=_known)],
-    rounds: Annotated[int, typer.Option(min=1, max=50, help=N_("rounds of latency, each with its floors"))] = ROUNDS,
+    name: Annotated[str, typer.Argument(metavar="NAME", help=N_("deliver, transfer, post or growth"), callback=_known)],
+    rounds: Annotated[int, typer.Option(min=1, max=50, help=N_("rounds, each with its floors; transfer has none"))] = ROUNDS,
     as_json: Annotated[bool, typer.Option("--json", help=N_("figures as one line of JSON in the end"))] = False,
 ) -> None:
     wanted: Any = name

@@ -119,7 +119,7 @@ class Federation:
         for bureau in BUREAUS:
             told = self._told(bureau, ports[bureau])
             write_settings(self.folder, bureau, told)
-            self.nodes[bureau] = NodeProcess(bureau, ports[bureau], _environment(told), log=self.folder / f"{bureau}.log")
+            self.nodes[bureau] = NodeProcess(bureau, ports[bureau], node_environment(told), log=self.folder / f"{bureau}.log")
 
     def _start_bus(self, progress: Progress) -> None:
         """First, because a machine without Java should say so at once."""
@@ -254,7 +254,7 @@ def _external(url: str) -> ExternalPostgres:
     return ExternalPostgres(url, folder=Path.home() / EXTERNAL_CACHE / f"postgres-{mark}")
 
 
-def _environment(told: Mapping[str, str]) -> dict[str, str]:
+def node_environment(told: Mapping[str, str]) -> dict[str, str]:
     """The harness's own environment, without what it was told itself, and without a proxy: the peers are on this machine."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("QUANYU_") and name.lower() not in PROXIES}
     return own | dict(told)

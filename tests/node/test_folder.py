@@ -13,7 +13,7 @@ import pytest
 
 from services.bureau.app import build_peer_door
 from services.bureau.folder import Folder
-from services.bureau.process import _bind, _server
+from services.bureau.process import bind, server_of
 from services.bureau.wiring import Overrides
 from services.bureau.worker import Worker
 from shared.database import Database, DatabaseDown, Session
@@ -67,7 +67,7 @@ async def folder(node: Bureau) -> Folder:
 async def open_door(node: Bureau, folder: Folder) -> AsyncIterator[int]:
     """The peer door on a port of this machine, whose number is given."""
     assert folder.door is not None
-    server, sock = _server(build_peer_door(node.wiring), folder.door.context), _bind(LOOPBACK, 0)
+    server, sock = server_of(build_peer_door(node.wiring), folder.door.context), bind(LOOPBACK, 0)
     serving = asyncio.create_task(server.serve([sock]))
     try:
         yield sock.getsockname()[1]

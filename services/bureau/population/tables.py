@@ -157,6 +157,9 @@ def _one_of(column: str, values: type[StrEnum]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
+# A literal: with a bound pattern PostgreSQL could not know that the index below holds all such numbers.
+NUMBERED_BY_US = text("household.household_no ~ '^[0-9]{9}$'")
+
 household = Table(
     "household",
     metadata,
@@ -171,6 +174,8 @@ household = Table(
     Column("dissolved_on", Date),
     Column("created_at", DateTime(timezone=True), nullable=False),
     UniqueConstraint("station_code", "household_no"),
+    # For the next number: a register that was taken over may have any number of others, which sort behind ours or between them.
+    Index("ix_household_numbered", "station_code", "household_no", postgresql_where=text("household_no ~ '^[0-9]{9}$'")),
     _one_of("household_type", HouseholdType),
 )
 

@@ -17,7 +17,7 @@ from services.bureau.access.callers import Officer, Post
 from services.bureau.population import acts as population
 from services.bureau.population.acts import NewHousehold
 from services.bureau.population.tables import HEAD_RELATION, ResidentRecord
-from services.bureau.rulebook import RuleBook, read_rulebook
+from services.bureau.rulebook import read_rulebook
 from services.bureau.transfers import acts as transfers
 from services.bureau.transfers.rules.application import ApplicationForm
 from services.harness.network import SERVICES
@@ -81,6 +81,43 @@ def application(who: Person) -> dict[str, Any]:
     }
 
 
+async def register(database: Database, people: Sequence[Person], *, station: str) -> None:
+    """Enter each as head of a household of their own."""
+    for start in range(0, len(people), CASES_A_TRANSACTION):
+        chunk = people[start : start + CASES_A_TRANSACTION]
+
+        async def unit(session: Session, chunk: Sequence[Person] = chunk) -> None:
+            for one in chunk:
+                home = NewHousehold(station_code=station, division_code=station[:6], address="演示路1号")
+                made = await population.create_household(session, home)
+                await population.register_arrival(
+                    session, one.record(), epoch=1, household_id=made.id, relation_code=HEAD_RELATION
+                )
+
+        await database.run(unit, name="bench.register")
+
+
+async def under_review(database: Database, people: Sequence[Person]) -> list[UUID]:
+    """A case of each at the destination, submitted for approval; made through the acts themselves, many in a transaction."""
+    counter = Officer(COUNTER, DESTINATION, "演示", Post(LVXIANG, "counter", LVXIANG[:6]))
+    rulebook = read_rulebook(SERVICES / DESTINATION / "rules.toml")
+    cases: list[UUID] = []
+    for start in range(0, len(people), CASES_A_TRANSACTION):
+        chunk = people[start : start + CASES_A_TRANSACTION]
+
+        async def unit(session: Session, chunk: Sequence[Person] = chunk) -> list[UUID]:
+            made = []
+            for one in chunk:
+                opened = await transfers.open_case(session, counter, ApplicationForm.model_validate(application(one)))
+                await transfers.accept(session, counter, opened.case.case_id, rulebook)
+                await transfers.submit(session, counter, opened.case.case_id)
+                made.append(opened.case.case_id)
+            return made
+
+        cases += await database.run(unit, name="bench.cases", actor=counter.actor)
+    return cases
+
+
 class Ground:
     """A running federation and the two databases whose messages are measured."""
 
@@ -89,7 +126,6 @@ class Ground:
         registers = federation.registers()
         self.registers: dict[str, Register] = {bureau: registers[bureau] for bureau in (DESTINATION, ORIGIN)}
         self.databases: dict[str, Database] = {bureau: one.open(pool_size=POOL) for bureau, one in self.registers.items()}
-        self.rulebook: RuleBook = read_rulebook(SERVICES / DESTINATION / "rules.toml")
         self.clients = {
             bureau: httpx.AsyncClient(base_url=federation.nodes[bureau].web, timeout=WAIT_SECONDS, trust_env=False)
             for bureau in self.registers
@@ -104,37 +140,11 @@ class Ground:
 
     async def register(self, people: Sequence[Person], *, bureau: str, station: str) -> None:
         """Enter each as head of a household of their own."""
-        for start in range(0, len(people), CASES_A_TRANSACTION):
-            chunk = people[start : start + CASES_A_TRANSACTION]
-
-            async def unit(session: Session, chunk: Sequence[Person] = chunk) -> None:
-                for one in chunk:
-                    home = NewHousehold(station_code=station, division_code=station[:6], address="演示路1号")
-                    made = await population.create_household(session, home)
-                    await population.register_arrival(
-                        session, one.record(), epoch=1, household_id=made.id, relation_code=HEAD_RELATION
-                    )
-
-            await self.databases[bureau].run(unit, name="bench.register")
+        await register(self.databases[bureau], people, station=station)
 
     async def under_review(self, people: Sequence[Person]) -> list[UUID]:
         """A case of each, submitted for approval; made through the acts themselves, many in a transaction."""
-        counter = Officer(COUNTER, DESTINATION, "演示", Post(LVXIANG, "counter", LVXIANG[:6]))
-        cases: list[UUID] = []
-        for start in range(0, len(people), CASES_A_TRANSACTION):
-            chunk = people[start : start + CASES_A_TRANSACTION]
-
-            async def unit(session: Session, chunk: Sequence[Person] = chunk) -> list[UUID]:
-                made = []
-                for one in chunk:
-                    opened = await transfers.open_case(session, counter, ApplicationForm.model_validate(application(one)))
-                    await transfers.accept(session, counter, opened.case.case_id, self.rulebook)
-                    await transfers.submit(session, counter, opened.case.case_id)
-                    made.append(opened.case.case_id)
-                return made
-
-            cases += await self.databases[DESTINATION].run(unit, name="bench.cases", actor=counter.actor)
-        return cases
+        return await under_review(self.databases[DESTINATION], people)
 
     async def post(self, bureau: str, officer: str, path: str, body: Any = None) -> dict[str, Any]:
         """One act of an officer. Raises StackError when it is refused."""

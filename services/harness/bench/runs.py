@@ -7,6 +7,8 @@ from pathlib import Path
 from services.harness.bench.deliver import deliver
 from services.harness.bench.figures import Bench, Figure, Figures
 from services.harness.bench.ground import ground_of, start
+from services.harness.bench.growth import growth
+from services.harness.bench.post import post
 from services.harness.bench.transfer import transfer
 from services.harness.interrupts import run_interruptibly
 from services.harness.processes import Federation
@@ -28,11 +30,16 @@ def run_bench(bench: Bench, teller: Teller, *, rounds: int) -> Figures:
                 await transfer(ground, figures, tell=teller.say)
 
     try:
-        federation = start(folder, teller.say)
-        try:
-            run_interruptibly(measured(federation))
-        finally:
-            federation.stop()
+        if bench == "growth":
+            growth(folder, figures, rounds=rounds, tell=teller.say)
+        elif bench == "post":
+            post(folder, figures, rounds=rounds, tell=teller.say)
+        else:
+            federation = start(folder, teller.say)
+            try:
+                run_interruptibly(measured(federation))
+            finally:
+                federation.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     for figure in figures.figures:

@@ -48,8 +48,8 @@ def test_quantiles_lie_between_the_samples() -> None:
     assert (p50(samples), p99(samples)) == (50.0, 99.0)
 
 
-@pytest.mark.parametrize("name", ["growth", ""])
+@pytest.mark.parametrize("name", ["sealing", ""])
 def test_a_bench_that_there_is_not_is_wrong_use(quanyu: Quanyu, name: str) -> None:
     ran = quanyu("bench", name)
     assert ran.code == 2
-    assert "deliver, transfer" in ran.err
+    assert "deliver, transfer, post, growth" in ran.err

@@ -21,7 +21,7 @@ from services.bureau.population.rules import (
     relation_to_new_head,
 )
 from services.bureau.population.rules.register import PRESENT
-from services.bureau.population.tables import HEAD_RELATION, HouseholdAddress, HouseholdType, household, resident
+from services.bureau.population.tables import HEAD_RELATION, NUMBERED_BY_US, HouseholdAddress, HouseholdType, household, resident
 from shared.audit import AuditEntry, write_audit
 from shared.database import Session
 from shared.identifiers.texts import N_
@@ -32,9 +32,7 @@ BY_NO = select(household).where(
     household.c.station_code == bindparam("station"), household.c.household_no == bindparam("household_no")
 )
 NUMBERS_LOCK = select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("station"), 0)))
-HIGHEST_NO = select(func.max(household.c.household_no)).where(
-    household.c.station_code == bindparam("station"), household.c.household_no.regexp_match("^[0-9]{9}$")
-)
+HIGHEST_NO = select(func.max(household.c.household_no)).where(household.c.station_code == bindparam("station"), NUMBERED_BY_US)
 INSERT = insert(household)
 IS_INHABITED = select(exists().where(resident.c.household_id == bindparam("household"), resident.c.kind.in_(sorted(PRESENT))))
 DISSOLVE = update(household).where(household.c.id == bindparam("household")).values(dissolved_on=bindparam("on"))

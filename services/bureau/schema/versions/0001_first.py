@@ -124,6 +124,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_household")),
         sa.UniqueConstraint("station_code", "household_no", name=op.f("uq_household_station_code_household_no")),
     )
+    op.create_index(
+        "ix_household_numbered",
+        "household",
+        ["station_code", "household_no"],
+        unique=False,
+        postgresql_where=sa.text("household_no ~ '^[0-9]{9}$'"),
+    )
     op.create_table(
         "outbox",
         sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
@@ -450,6 +457,7 @@ def downgrade() -> None:
     op.drop_table("owed")
     op.drop_index("ix_outbox_unsent", table_name="outbox", postgresql_where=sa.text("sent_at IS NULL"))
     op.drop_table("outbox")
+    op.drop_index("ix_household_numbered", table_name="household", postgresql_where=sa.text("household_no ~ '^[0-9]{9}$'"))
     op.drop_table("household")
     op.drop_table("directory_told")
     op.drop_table("directory")
