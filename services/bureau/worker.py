@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from services.bureau.access.calls import forget_answers
+from services.bureau.access.sessions import forget_sessions
 from services.bureau.stations import acts as stations
 from services.bureau.wiring import Wiring
 from shared.audit import AuditEntry, write_audit
@@ -246,6 +247,7 @@ class Worker:
                 if not await self._wiring.bus_database.run(sweep_once, name="sweep"):
                     break
             await self._wiring.bus_database.run(forget_answers, name="sweep.answers")
+            await self._wiring.bus_database.run(forget_sessions, name="sweep.sessions")
             self._wiring.health.progressed("sweeper", within=2 * SWEEP_SECONDS)
             await asyncio.sleep(SWEEP_SECONDS)
 

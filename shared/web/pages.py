@@ -20,6 +20,7 @@ from uuid_utils.compat import uuid7
 
 from shared.database import CHINA
 from shared.identifiers.errors import Fault
+from shared.identifiers.texts import N_
 from shared.web.assets import asset
 from shared.web.problems import ProblemError
 from shared.web.texts import Language, Texts
@@ -144,8 +145,8 @@ def remaining(span: timedelta, say: Callable[..., str]) -> str:
     days, hours = divmod(minutes // 60, 24)
     if span < timedelta(0):
         if days:
-            return say("{days} d {hours} h overdue", days=days, hours=hours)
-        return say("{hours} h {minutes} min overdue", hours=hours, minutes=minutes % 60)
+            return say(N_("{days} d {hours} h overdue"), days=days, hours=hours)
+        return say(N_("{hours} h {minutes} min overdue"), hours=hours, minutes=minutes % 60)
     if days:
-        return say("{days} d {hours} h left", days=days, hours=hours)
-    return say("{hours} h {minutes} min left", hours=hours, minutes=minutes % 60)
+        return say(N_("{days} d {hours} h left"), days=days, hours=hours)
+    return say(N_("{hours} h {minutes} min left"), hours=hours, minutes=minutes % 60)

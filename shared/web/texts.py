@@ -1,4 +1,4 @@
-"""Texts for people, through gettext: English is the key, Chinese stands in locale/zh/LC_MESSAGES/quanyu.po."""
+"""Texts for people, through gettext: English is the key, Chinese stands in the files of locale/zh/LC_MESSAGES."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from typing import Any, Literal
 from babel.messages.pofile import read_po
 
 Language = Literal["zh", "en"]
-CATALOGUE = "locale/zh/LC_MESSAGES/quanyu.po"
+CATALOGUES = "locale/zh/LC_MESSAGES"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,13 @@ class Texts:
 @cache
 def _chinese() -> Mapping[str, str]:
     """Read once, at the first text that somebody needs; the file is data of the program and does not change."""
-    with (files("shared.web") / CATALOGUE).open("rb") as file:
-        catalogue = read_po(file, locale="zh", abort_invalid=True)
-    return MappingProxyType({str(message.id): str(message.string) for message in catalogue if message.id and message.string})
+    said: dict[str, str] = {}
+    for file in (files("shared.web") / CATALOGUES).iterdir():
+        if file.name.endswith(".po"):
+            with file.open("rb") as opened:
+                catalogue = read_po(opened, locale="zh", abort_invalid=True)
+            said |= {str(message.id): str(message.string) for message in catalogue if message.id and message.string}
+    return MappingProxyType(said)
 
 
 def preferred_language(accept_language: str | None) -> Language:

@@ -4,7 +4,7 @@ NotDevelopment       refuses to exist outside of the development environment
 
 It asks for no password and no second factor: whoever reaches the port may be any officer who holds a post. Endpoints below the
 mount point: `/.well-known/openid-configuration`, `/jwks`, `/authorize` (a page: choose whom to be; code flow with PKCE) and
-`POST /token` (a code; or the grant for programs, with officer, and acr_values if the token shall say another login than one with a
+`POST /token` (a code; or the grant for programs, with officer, and acr_values if the token shall say another login than with a
 second factor).
 """
 

@@ -73,9 +73,7 @@ async def log_in(request: Request, next: str = HOME, step_up: str = "") -> Respo
     more = {"acr_values": STEP_UP, "max_age": "0"} if step_up else {}
     back = f"{str(request.base_url).rstrip('/')}{CALLBACK}"
     try:
-        answer: Response = await request.app.state.login.authorize_redirect(
-            request, f"{str(request.base_url).rstrip('/')}{CALLBACK}", **more
-        )
+        answer: Response = await request.app.state.login.authorize_redirect(request, back, **more)
     except (httpx.HTTPError, OSError) as error:
         raise _provider_down(error) from error
     return answer

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.requests import Request
 
 from services.bureau.access.callers import Officer, Role
-from services.bureau.access.calls import ROLE_NAMES
-from services.bureau.access.sessions import login_address
-from services.bureau.wiring import Wiring
+from services.bureau.access.calls import ROLE_NAMES, NodeWiring
+from services.bureau.access.sessions import came_from, login_address
 from shared.identifiers.bureau import province_of_bureau
 from shared.identifiers.texts import N_
 from shared.web import language_of
@@ -34,10 +33,19 @@ ENTRIES = (Entry("/w", N_("Workbench"), AT_WORK),)
 HOME_OF = {Role.OPERATOR: "/ops", Role.AUDITOR: "/ops/audit"}
 
 
+class ChromeWiring(NodeWiring, Protocol):
+    """What a page needs of the node's wiring."""
+
+    @property
+    def unit_names(self) -> Mapping[str, str]: ...
+    @property
+    def development(self) -> object | None: ...
+
+
 class Chrome:
     """Gives `Pages` what is around a page of one node."""
 
-    def __init__(self, wiring: Wiring) -> None:
+    def __init__(self, wiring: ChromeWiring) -> None:
         self._wiring = wiring
 
     def __call__(self, request: Request) -> Mapping[str, Any]:
@@ -45,7 +53,7 @@ class Chrome:
         officer: Officer | None = getattr(request.state, "officer", None)
         members = {one.code: one.name for one in wiring.node.trust.current.bureaus}
         return {
-            "bureau": wiring.settings.bureau,
+            "bureau": wiring.node.bureau,
             "bureau_names": {code: name if language == "zh" else code.capitalize() for code, name in members.items()},
             "bureau_badges": {code: badge_of(code) for code in members},
             "officer": None if officer is None else _shown(officer, wiring),
@@ -53,6 +61,7 @@ class Chrome:
             "home": "/" if officer is None else HOME_OF.get(Role(officer.role), "/w"),
             "business_date": _business_date(wiring),
             "development": wiring.development is not None,
+            "path_back": came_from(request),
             "login_again": login_address(request),
             "step_up": login_address(request, step_up=True),
         }
@@ -64,7 +73,7 @@ def badge_of(bureau: str) -> str:
     return bureau[:1].upper() if province is None else province.short
 
 
-def _shown(officer: Officer, wiring: Wiring) -> dict[str, Any]:
+def _shown(officer: Officer, wiring: ChromeWiring) -> dict[str, Any]:
     return {
         "badge_no": officer.badge_no,
         "name": officer.name,
@@ -75,7 +84,7 @@ def _shown(officer: Officer, wiring: Wiring) -> dict[str, Any]:
     }
 
 
-def _business_date(wiring: Wiring) -> str | None:
+def _business_date(wiring: ChromeWiring) -> str | None:
     """The day here, where somebody has set the business clock; None where it is the real one."""
     today = wiring.node.business_today()
     real = wiring.node.machine_now().astimezone(wiring.node.business_now().tzinfo).date()

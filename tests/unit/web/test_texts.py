@@ -1,13 +1,15 @@
 """Two languages, and nothing that is only in one."""
 
 import ast
+import re
 from pathlib import Path
 from string import Formatter
 
 import pytest
+from babel.messages.pofile import read_po
 
 import shared.web
-from shared.web.texts import CATALOGUE, Terms, Texts, _chinese, preferred_language
+from shared.web.texts import CATALOGUES, Terms, Texts, _chinese, preferred_language
 
 ROOT = Path(shared.web.__file__).parents[2]
 
@@ -22,6 +24,16 @@ def marked_texts() -> dict[str, str]:
                     [argument] = node.args
                     assert isinstance(argument, ast.Constant), f"{path}: N_ needs a literal text"
                     found[str(argument.value)] = str(path.relative_to(ROOT))
+    return found | texts_of_templates()
+
+
+def texts_of_templates() -> dict[str, str]:
+    """Every text that a template says: `_("…")` or `_('…')`, a literal."""
+    found = {}
+    for folder in ("shared", "services"):
+        for path in sorted((ROOT / folder).rglob("templates/**/*.html")):
+            for _, text in re.findall(r"""\b_\(\s*(["'])(.+?)(?<!\\)\1""", path.read_text()):
+                found[text] = str(path.relative_to(ROOT))
     return found
 
 
@@ -46,8 +58,12 @@ def test_translations_are_chinese() -> None:
     assert [zh for zh in _chinese().values() if not any("\u4e00" <= sign <= "\u9fff" for sign in zh)] == []
 
 
-def test_catalogue_is_shipped_with_the_package() -> None:
-    assert (Path(shared.web.__file__).parent / CATALOGUE).is_file()
+def test_no_text_is_translated_twice() -> None:
+    said: list[str] = []
+    for file in sorted((Path(shared.web.__file__).parent / CATALOGUES).glob("*.po")):
+        with file.open("rb") as opened:
+            said += [str(message.id) for message in read_po(opened, locale="zh", abort_invalid=True) if message.id]
+    assert sorted(said) == sorted(set(said))
 
 
 def test_text_is_filled_in_both_languages() -> None:

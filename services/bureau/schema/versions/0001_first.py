@@ -132,6 +132,18 @@ def upgrade() -> None:
         postgresql_where=sa.text("household_no ~ '^[0-9]{9}$'"),
     )
     op.create_table(
+        "login_session",
+        sa.Column("token_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("badge_no", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("post", sa.Text(), nullable=True),
+        sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("stepped_up_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_login_session")),
+    )
+    op.create_index(op.f("ix_login_session_used_at"), "login_session", ["used_at"], unique=False)
+    op.create_table(
         "outbox",
         sa.Column("seq", sa.BigInteger(), sa.Identity(always=True), nullable=False),
         sa.Column("event_id", sa.Uuid(), nullable=False),
@@ -456,6 +468,7 @@ def downgrade() -> None:
     op.drop_index("ix_owed_next_ask", table_name="owed", postgresql_where=sa.text("next_ask_at IS NOT NULL"))
     op.drop_table("owed")
     op.drop_index("ix_outbox_unsent", table_name="outbox", postgresql_where=sa.text("sent_at IS NULL"))
+    op.drop_table("login_session")
     op.drop_table("outbox")
     op.drop_index("ix_household_numbered", table_name="household", postgresql_where=sa.text("household_no ~ '^[0-9]{9}$'"))
     op.drop_table("household")
