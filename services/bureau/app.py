@@ -102,13 +102,17 @@ def _as_response(reply: PeerReply) -> Response:
 def _serve_trust_lists(app: FastAPI, wiring: Wiring) -> None:
     """Every version, without login: a list proves itself by its roots' signatures."""
     everybody = [Depends(public("a trust list proves itself"))]
+    described: dict[int | str, dict[str, Any]] = {
+        200: {"description": "JWS in general JSON form", "content": {TRUST_LIST_MEDIA_TYPE: {"schema": {"type": "object"}}}}
+    }
+    route = {"dependencies": everybody, "tags": ["trust"], "response_class": Response, "responses": described}
 
-    @app.get("/.well-known/quanyu/trust-list", dependencies=everybody, tags=["trust"])
+    @app.get("/.well-known/quanyu/trust-list", **route)
     async def newest() -> Response:
         """The list in force, as signed."""
         return _trust_list(wiring, wiring.node.trust.current.version)
 
-    @app.get("/.well-known/quanyu/trust-list/{version}", dependencies=everybody, tags=["trust"])
+    @app.get("/.well-known/quanyu/trust-list/{version}", **route)
     async def one(version: Annotated[int, Path(ge=1, le=VERSION_MAX)]) -> Response:
         """A list that is or was in force."""
         return _trust_list(wiring, version)

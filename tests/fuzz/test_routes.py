@@ -1,0 +1,65 @@
+"""Every route of a node under requests made from its own OpenAPI document: no 5xx, and every answer is one that it describes."""
+
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.core.failures import Failure, FailureGroup
+
+from tests.fuzz.conftest import Count
+from tests.fuzz.routes import CONFORMS, World, examples, made_world, operations_of, request_of, sent, with_truth
+from tests.node.access.expected import ROUTES
+from tests.node.bureau import Bureau
+
+EXAMPLES = {GenerationMode.POSITIVE: 60, GenerationMode.NEGATIVE: 40}  # of each route, by officers of every role
+Open = Callable[[str], Awaitable[Bureau]]
+
+
+def made(operation: Any, mode: GenerationMode, seed: int) -> list[Any]:
+    try:
+        return examples(operation, mode, most=EXAMPLES[mode], seed=seed)
+    except Unsatisfiable:  # a route without parameters and body cannot be asked wrongly
+        return []
+
+
+async def fuzzed(world: World, operation: Any, seed: int, failures: dict[str, str]) -> Counter[int]:
+    """How often the operation gave which status; what must not be goes to `failures`, once a kind, with its request."""
+    statuses: Counter[int] = Counter()
+    for mode in EXAMPLES:
+        for case in made(operation, mode, seed):
+            asked, officer = with_truth(world, operation, case), world.officer_for(operation.label)
+            answer = await sent(world, asked, officer)
+            statuses[answer.status_code] += 1
+            try:
+                asked.validate_response(answer, checks=CONFORMS)
+            except (Failure, FailureGroup) as found:
+                what = f"{operation.label} as {officer}: {answer.status_code}: {found}\nas sent: {request_of(asked, None)}"
+                failures.setdefault(f"{operation.label} {type(found).__name__} {answer.status_code}", what)
+    return statuses
+
+
+def must_succeed(bureau: str) -> set[str]:
+    side = "O" if bureau == "zhejiang" else "D"
+    return {route.name for route in ROUTES if route.about[:1] in (side, "-")}
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("code", ["shanghai", "zhejiang"])
+async def test_no_route_breaks_and_every_answer_is_as_described(open_bureau: Open, code: str, seed: int, count: Count) -> None:
+    world = await made_world(await open_bureau(code), Random(seed))
+    failures: dict[str, str] = {}
+    statuses = {one.label: await fuzzed(world, one, seed, failures) for one in await operations_of(world.bureau)}
+    assert not failures, "\n\n".join(failures.values())
+
+    document = (await world.bureau.web.get("/openapi.json")).json()
+    assert statuses.keys() == {f"{method.upper()} {path}" for path, found in document["paths"].items() for method in found}
+    never = {label for label, told in statuses.items() if not any(status < 300 for status in told)}
+    assert sorted(never & must_succeed(code)) == [], "these were never answered with what they are for"
+    count("requests", sum(told.total() for told in statuses.values()))
+    count("operations, all exercised", len(statuses) if code == "shanghai" else 0)
+    count("answers 2xx", sum(number for told in statuses.values() for status, number in told.items() if status < 300))
