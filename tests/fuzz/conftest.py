@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.node.conftest import open_bureau, quiet_logs, yard
+from tests.node.conftest import open_bureau, quiet_logs, quiet_shanghai, yard, zhejiang
 
-__all__ = ["open_bureau", "quiet_logs", "yard"]  # fixtures of the node ring
+__all__ = ["open_bureau", "quiet_logs", "quiet_shanghai", "yard", "zhejiang"]  # fixtures of the node ring
 
 SEED = 20_201_228  # the same inputs every time; FUZZ_SEED=… tries others
 Count = Callable[[str, int], None]

@@ -1,6 +1,5 @@
 """Every route of a node under requests made from its own OpenAPI document: no 5xx, and every answer is one that it describes."""
 
-import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from random import Random
@@ -16,7 +15,8 @@ from tests.fuzz.routes import CONFORMS, World, examples, made_world, operations_
 from tests.node.access.expected import ROUTES
 from tests.node.bureau import Bureau
 
-EXAMPLES = {GenerationMode.POSITIVE: 60, GenerationMode.NEGATIVE: 40}  # of each route, by officers of every role
+EXAMPLES = {GenerationMode.POSITIVE: 60, GenerationMode.NEGATIVE: 20}  # of each route, by officers of every role
+ENOUGH = 3  # successes of an act that uses cases up: others need them too
 Open = Callable[[str], Awaitable[Bureau]]
 
 
@@ -30,11 +30,13 @@ def made(operation: Any, mode: GenerationMode, seed: int) -> list[Any]:
 async def fuzzed(world: World, operation: Any, seed: int, failures: dict[str, str]) -> Counter[int]:
     """How often the operation gave which status; what must not be goes to `failures`, once a kind, with its request."""
     statuses: Counter[int] = Counter()
+    world.sparing = False
     for mode in EXAMPLES:
         for case in made(operation, mode, seed):
             asked, officer = with_truth(world, operation, case), world.officer_for(operation.label)
             answer = await sent(world, asked, officer)
             statuses[answer.status_code] += 1
+            world.sparing = sum(statuses[status] for status in (200, 201)) >= ENOUGH
             try:
                 asked.validate_response(answer, checks=CONFORMS)
             except (Failure, FailureGroup) as found:
@@ -45,7 +47,7 @@ async def fuzzed(world: World, operation: Any, seed: int, failures: dict[str, st
 
 def must_succeed(bureau: str) -> set[str]:
     side = "O" if bureau == "zhejiang" else "D"
-    return {route.name for route in ROUTES if route.about[:1] in (side, "-")}
+    return {route.name for route in ROUTES if route.about.startswith(side) or (side == "D" and route.about == "-")}
 
 
 @pytest.mark.timeout(600)
@@ -61,5 +63,6 @@ async def test_no_route_breaks_and_every_answer_is_as_described(open_bureau: Ope
     never = {label for label, told in statuses.items() if not any(status < 300 for status in told)}
     assert sorted(never & must_succeed(code)) == [], "these were never answered with what they are for"
     count("requests", sum(told.total() for told in statuses.values()))
-    count("operations, all exercised", len(statuses) if code == "shanghai" else 0)
+    if code == "shanghai":  # both have the same
+        count("operations, all exercised", len(statuses))
     count("answers 2xx", sum(number for told in statuses.values() for status, number in told.items() if status < 300))

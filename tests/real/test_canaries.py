@@ -12,7 +12,7 @@ from uuid import UUID
 
 import httpx2 as httpx
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from sqlalchemy import text
 
 from services.bureau.population import acts as population
@@ -21,6 +21,7 @@ from services.bureau.population.tables import HEAD_RELATION
 from services.harness.rogue import Rogue
 from services.harness.rogue.forge import Forgery
 from shared.contract.messages import PermitIssued
+from shared.contract.registry import CAPABILITIES, topic
 from shared.database import Session
 from shared.envelope import Place, TrustStore
 from shared.messaging.bus import Record
@@ -168,22 +169,18 @@ async def rows_as_text(stage: Stage) -> dict[str, str]:
 
 async def records_of_kafka(servers: str) -> list[tuple[str, bytes]]:
     """Every record of every topic of ours, unpacked: on disk a batch may be compressed."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=servers, auto_offset_reset="earliest")
+    topics = [topic(bureau, capability) for bureau in PLACES for capability in CAPABILITIES]
+    consumer = AIOKafkaConsumer(*topics, bootstrap_servers=servers, auto_offset_reset="earliest")
     await consumer.start()
     try:
-        topics = [name for name in await consumer.topics() if "." in name]
-        consumer.subscribe(topics)
-        parts = [TopicPartition(name, part) for name in topics for part in consumer.partitions_for_topic(name) or ()]
-        consumer.unsubscribe()
-        consumer.assign(parts)
-        await consumer.seek_to_beginning()
-        ends = await consumer.end_offsets(parts)
+        ends = await consumer.end_offsets(consumer.assignment())
         found: list[tuple[str, bytes]] = []
         while any([await consumer.position(part) < end for part, end in ends.items()]):
             for part, records in (await consumer.getmany(timeout_ms=500)).items():
                 for one in records:
                     heads = b"".join(name.encode() + b"=" + value + b"\n" for name, value in one.headers)
                     found.append((part.topic, (one.key or b"") + b"\n" + heads + (one.value or b"")))
+        assert {topic for topic, _ in found} >= {"zhejiang.transfers", "shanghai.transfers"}
         return found
     finally:
         await consumer.stop()
