@@ -196,8 +196,12 @@ async def sent(world: World, case: Any, officer: str | None) -> httpx.Response:
     return await world.bureau.web.request(method, address, headers=headers, content=body)
 
 
-async def operations_of(bureau: Bureau) -> list[Any]:
-    """Of the bureau's own document; what ends a case comes last."""
-    document = (await bureau.web.get("/openapi.json")).json()
+async def document_of(bureau: Bureau) -> dict[str, Any]:
+    found: dict[str, Any] = (await bureau.web.get("/openapi.json")).json()
+    return found
+
+
+def operations_of(document: dict[str, Any]) -> list[Any]:
+    """What ends a case comes last."""
     schema = schemathesis.openapi.from_dict(document)
     return sorted((found.ok() for found in schema.get_all_operations()), key=lambda one: one.path.endswith(ENDS))

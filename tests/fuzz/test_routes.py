@@ -11,7 +11,7 @@ from schemathesis import GenerationMode
 from schemathesis.core.failures import Failure, FailureGroup
 
 from tests.fuzz.conftest import Count
-from tests.fuzz.routes import CONFORMS, World, examples, made_world, operations_of, request_of, sent, with_truth
+from tests.fuzz.routes import CONFORMS, World, document_of, examples, made_world, operations_of, request_of, sent, with_truth
 from tests.node.access.expected import ROUTES
 from tests.node.bureau import Bureau
 
@@ -54,11 +54,10 @@ def must_succeed(bureau: str) -> set[str]:
 @pytest.mark.parametrize("code", ["shanghai", "zhejiang"])
 async def test_no_route_breaks_and_every_answer_is_as_described(open_bureau: Open, code: str, seed: int, count: Count) -> None:
     world = await made_world(await open_bureau(code), Random(seed))
-    failures: dict[str, str] = {}
-    statuses = {one.label: await fuzzed(world, one, seed, failures) for one in await operations_of(world.bureau)}
+    document, failures = await document_of(world.bureau), dict[str, str]()
+    statuses = {one.label: await fuzzed(world, one, seed, failures) for one in operations_of(document)}
     assert not failures, "\n\n".join(failures.values())
 
-    document = (await world.bureau.web.get("/openapi.json")).json()
     assert statuses.keys() == {f"{method.upper()} {path}" for path, found in document["paths"].items() for method in found}
     never = {label for label, told in statuses.items() if not any(status < 300 for status in told)}
     assert sorted(never & must_succeed(code)) == [], "these were never answered with what they are for"
@@ -66,3 +65,24 @@ async def test_no_route_breaks_and_every_answer_is_as_described(open_bureau: Ope
     if code == "shanghai":  # both have the same
         count("operations, all exercised", len(statuses))
     count("answers 2xx", sum(number for told in statuses.values() for status, number in told.items() if status < 300))
+
+
+async def test_a_planted_500_and_an_undescribed_answer_are_found(open_bureau: Open, seed: int) -> None:
+    bureau = await open_bureau("shanghai")
+    world = World(bureau, Random(seed), ("D31001",), {})
+    await bureau.token("D31001")
+
+    async def broken(session: Any, badge_no: str, day: Any) -> Any:
+        raise RuntimeError("planted")
+
+    await bureau.rewire(posts_of=broken)
+    document = await document_of(bureau)
+    document["paths"]["/metrics"]["get"]["responses"]["200"] = {"description": "planted", "content": {"application/json": {}}}
+    found = {one.label: one for one in operations_of(document)}
+    failures: dict[str, str] = {}
+    await fuzzed(world, found["GET /api/v1/owed"], seed, failures)
+    assert "Server error" in "".join(failures.values())
+
+    failures.clear()
+    await fuzzed(world, found["GET /metrics"], seed, failures)
+    assert "Undocumented Content-Type" in "".join(failures.values())
