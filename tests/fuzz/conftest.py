@@ -11,6 +11,7 @@ from tests.node.conftest import open_bureau, quiet_logs, quiet_shanghai, yard, z
 __all__ = ["open_bureau", "quiet_logs", "quiet_shanghai", "yard", "zhejiang"]  # fixtures of the node ring
 
 SEED = 20_201_228  # the same inputs every time; FUZZ_SEED=… tries others
+CRASH = "tests.fuzz.loop.Crash"
 Count = Callable[[str, int], None]
 
 
@@ -39,4 +40,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                     figures[name.removeprefix("fuzz ")] += number
     if figures:
         told = ", ".join(f"{number:,} {what}" for what, number in figures.items())
-        terminalreporter.write_line(f"fuzz: {told}")
+        crashes = sum(CRASH in str(report.longrepr) for report in terminalreporter.getreports("failed"))
+        terminalreporter.write_line(f"fuzz: {told}, {crashes} crashes")
