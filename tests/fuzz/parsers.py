@@ -1,7 +1,9 @@
 """The table of all parsers of what comes from outside: what officers type, what files and headers hold, what bureaus send."""
 
+import atexit
 import io
 import json
+import shutil
 import tempfile
 from collections.abc import Callable
 from datetime import date
@@ -119,7 +121,8 @@ def lists() -> list[Parser]:
 def from_file(read: Callable[[Path], object], name: str) -> Callable[[bytes], object]:
     """A parser of a file's bytes; the file lies in memory where the machine has such a folder."""
     memory = Path("/dev/shm")  # noqa: S108  # only this process writes into the folder that is made here
-    folder = Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
+    folder = Path(tempfile.mkdtemp(prefix="quanyu-fuzz-", dir=memory if memory.is_dir() else None))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     (folder / "keys").mkdir(mode=0o700)
     file = folder / name
 
