@@ -9,7 +9,7 @@ endif
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 
-.PHONY: help setup demo test check format unit model model-long node federation real bench schemas lock revision clean up down stepper
+.PHONY: help setup demo test check format unit model model-long node federation fuzz real bench schemas lock revision clean up down stepper
 .DEFAULT_GOAL := help
 
 ##@ Use
@@ -59,6 +59,9 @@ federation: .venv/.installed ## four bureaus in one process
 
 stepper: .venv/.installed ## many seeded runs of the real handlers with faults (N=1000), or one told step by step (SEED=1)
 	@$(BIN)/python -m tests.stepper $(if $(SEED),--seed $(SEED),--seeds $(or $(N),1000) --workers $(WORKERS))
+
+fuzz: .venv/.installed ## a million wrong inputs into every parser, every route from its OpenAPI (FUZZ_SEED=…: others)
+	$(PYTEST) tests/fuzz -n $(WORKERS)
 
 real: .venv/.installed ## processes, Apache Kafka, Keycloak, kill -9 (needs Java 17 and Maven)
 	$(PYTEST) tests/real

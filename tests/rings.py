@@ -34,6 +34,7 @@ RINGS = (
     Ring("node", ["tests/node", "-n", WORKERS]),
     Ring("federation", ["tests/federation", "tests/bus", "-m", "not kafka", "-n", WORKERS]),
     Ring("stepper", ["tests/stepper", "-n", WORKERS]),
+    Ring("fuzz", ["tests/fuzz", "-n", WORKERS]),
     Ring("real", ["tests/real", "tests/bus/test_bus.py"], missing_java),
 )
 

@@ -7,7 +7,7 @@ from pathlib import Path as FilePath
 from typing import Annotated, Any
 
 import httpx2 as httpx
-from fastapi import Depends, FastAPI, Path, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Path, Request, Response
 from starlette.middleware.sessions import SessionMiddleware
 
 from services.bureau.access import pages as access_pages
@@ -134,17 +134,23 @@ def _as_response(reply: PeerReply) -> Response:
 
 def _serve_trust_lists(app: FastAPI, wiring: Wiring) -> None:
     """Every version, without login: a list proves itself by its roots' signatures."""
+    described: dict[int | str, dict[str, Any]] = {
+        200: {"description": "JWS in general JSON form", "content": {TRUST_LIST_MEDIA_TYPE: {"schema": {"type": "object"}}}}
+    }
     everybody = [Depends(public("a trust list proves itself"))]
+    router = APIRouter(tags=["trust"], dependencies=everybody, responses=described, default_response_class=Response)
 
-    @app.get("/.well-known/quanyu/trust-list", dependencies=everybody, tags=["trust"])
+    @router.get("/.well-known/quanyu/trust-list")
     async def newest() -> Response:
         """The list in force, as signed."""
         return _trust_list(wiring, wiring.node.trust.current.version)
 
-    @app.get("/.well-known/quanyu/trust-list/{version}", dependencies=everybody, tags=["trust"])
+    @router.get("/.well-known/quanyu/trust-list/{version}")
     async def one(version: Annotated[int, Path(ge=1, le=VERSION_MAX)]) -> Response:
         """A list that is or was in force."""
         return _trust_list(wiring, version)
+
+    app.include_router(router)
 
 
 def _trust_list(wiring: Wiring, version: int) -> Response:

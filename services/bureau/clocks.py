@@ -9,6 +9,8 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+LARGEST_OFFSET = timedelta(days=36_525)  # a century: no story is older, and every date that is computed from it exists
+
 
 class MachineClock:
     """The real time."""
@@ -27,6 +29,7 @@ class BusinessClock:
 
     @property
     def offset(self) -> timedelta:
+        """Raises ValueError when the file holds none."""
         if self._file is None:
             return self._offset
         try:
@@ -35,12 +38,22 @@ class BusinessClock:
             return timedelta(0)
         stamp = (status.st_mtime_ns, status.st_ino)
         if stamp != self._stamp:
-            self._offset = timedelta(seconds=json.loads(self._file.read_text())["offset_seconds"])
+            self._offset = _read_offset(self._file)
             self._stamp = stamp
         return self._offset
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.offset
+
+
+def _read_offset(file: Path) -> timedelta:
+    try:
+        offset = timedelta(seconds=json.loads(file.read_text())["offset_seconds"])
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ValueError(f"{file.name} holds no offset in seconds") from error
+    if abs(offset) > LARGEST_OFFSET:
+        raise ValueError(f"{file.name}: the offset is more than a century")
+    return offset
 
 
 def set_business_clock(file: Path, at: datetime) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import BaseModel, Field
 
 
 class DatedRule(BaseModel, frozen=True):
@@ -76,11 +76,14 @@ class RuleBook:
         return Closed(later[0] if later else None)
 
 
+class _RuleFile(BaseModel):
+    rule: tuple[DatedRule, ...]
+
+
 def _within(division: str, prefixes: tuple[str, ...]) -> bool:
     return not prefixes or division.startswith(prefixes)
 
 
 def read_rulebook(file: Path) -> RuleBook:
-    """Read `rules.toml`: a table array `[[rule]]`; pydantic's ValidationError names what is wrong where."""
-    entries = tomllib.loads(file.read_text())["rule"]
-    return RuleBook(TypeAdapter(tuple[DatedRule, ...]).validate_python(entries))
+    """Read `rules.toml`: a table array `[[rule]]`. Raises ValueError; pydantic's ValidationError names what is wrong where."""
+    return RuleBook(_RuleFile.model_validate(tomllib.loads(file.read_text())).rule)

@@ -44,6 +44,7 @@ from shared.messaging.kafka import KafkaBus
 from shared.messaging.local import LocalBus
 from shared.peers import Answerer, Inquiry, PeerClient, PeerServer, QuestionRefused
 from shared.telemetry import NodeMetrics
+from shared.web import Hints
 
 WEB_POOL, WEB_OVERFLOW = 10, 5
 BUS_POOL, BUS_OVERFLOW = 4, 2  # a pool of its own: a burst at the web door must not starve the bus
@@ -91,6 +92,7 @@ class Wiring:
     consequences: Consequences
     tokens: TokenVerifier
     development: DevelopmentProvider | None
+    hints: Hints
     login_secret: str
     unit_names: Mapping[str, str]
     posts_of: PostsOf
@@ -137,6 +139,8 @@ def wire(settings: Settings, overrides: Overrides | None = None) -> Wiring:
     make = over.database_class
     database = make(settings.database_url, vault=vault, node=node, pool_size=WEB_POOL, overflow=WEB_OVERFLOW)
     bus_database = make(settings.database_url, vault=vault, node=node, pool_size=BUS_POOL, overflow=BUS_OVERFLOW)
+    hints = Hints()
+    database.committed = bus_database.committed = hints.committed
     bus = over.bus or _bus(settings)
     relay = Relay(bus_database, bus, holder=f"{settings.bureau}.{settings.replica}", say_anew=SAY_ANEW)
     wake.append(relay.wake.set)
@@ -167,6 +171,7 @@ def wire(settings: Settings, overrides: Overrides | None = None) -> Wiring:
         consequences=CONSEQUENCES,
         tokens=tokens,
         development=development,
+        hints=hints,
         login_secret=hmac.new(keys.pseudonym_key, b"login transaction", hashlib.sha256).hexdigest(),
         unit_names=_unit_names(settings),
         posts_of=RememberedPosts(partial(_posts_of, database)),

@@ -143,6 +143,7 @@ class Database:
         self._running: set[asyncio.Task[object]] = set()
         self._refusal: Refusal | None = None
         self._told_at: dict[str, float] = {}  # by unit
+        self.committed: Callable[[str], None] = lambda unit: None  # told each unit's name after its commit
 
     async def run(self, unit: Callable[[Session], Awaitable[T]], *, name: str, actor: Actor = NODE_ITSELF) -> T:
         """Run `unit` in one transaction and commit it; a unit that lost a race or its server is run again as a whole.
@@ -192,6 +193,7 @@ class Database:
                 raise
             for wake in session.after_commit:
                 wake()
+            self.committed(name)
             return result
 
     async def commit(self, session: Session, name: str) -> None:

@@ -41,6 +41,7 @@ CLOCK_AHEAD_SECONDS: Final = 5 * 60  # a message dated later than this waits: it
 MESSAGE_AGE_SECONDS: Final = 45 * 86400  # receipts are kept so long: an older message could take effect twice
 EXPIRED_KEY_SECONDS: Final = 30 * 86400  # messages signed in a key's life may arrive so long after it
 UNKNOWN_KEY_SECONDS: Final = 30 * 86400  # what waits for an unknown key is refused after this
+LATEST_SECONDS: Final = 253_402_300_799  # the end of the year 9999: no date can be made of more
 
 _BUREAU = re.compile(BUREAU_PATTERN)
 _32_BYTES = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -199,6 +200,7 @@ def _match_members(h: dict[str, Any]) -> None:
         "jti": _is_uuid(h["jti"]),
         "re": _is_uuid(h["re"]) if "re" in h else True,
         "inc": h["inc"] >= 1,
+        "iat": h["iat"] <= LATEST_SECONDS,
     }
     for name, well in well_formed.items():
         if not well:

@@ -45,7 +45,7 @@ def verify_proof(proof: Proof, trust: TrustList) -> Proven:
     """What is proven. Raises Refused with the number of the check of `open_envelope` that fails.
 
     A key that has expired still proves; a revoked one proves nothing, since a thief can backdate."""
-    raw = proof.envelope.encode()
+    raw = _bytes_of(proof.envelope)
     refuse_oversize(raw)
     parts = take_apart(raw)
     _verify_history(parts, trust)
@@ -57,6 +57,13 @@ def verify_proof(proof: Proof, trust: TrustList) -> Proven:
         raise Refused(8, "commitment")
     h = parts.h
     return Proven(h["iss"], h["aud"].partition("#")[0], h["iat"], h["schema"], h["key"], proof.content)
+
+
+def _bytes_of(envelope: str) -> bytes:
+    try:
+        return envelope.encode()
+    except UnicodeEncodeError as error:  # half a surrogate
+        raise Refused(2, "not_an_envelope") from error
 
 
 def _verify_history(parts: Parts, trust: TrustList) -> None:

@@ -339,8 +339,8 @@ def _signers(payload: bytes, signatures: Iterable[Mapping[str, str]], roots: Map
 
 
 def _holds(signature: Mapping[str, str], payload_segment: bytes, bureau: str, root: OKPKey) -> bool:
-    protected = signature["protected"].encode()
     try:
+        protected = signature["protected"].encode()  # half a surrogate is a ValueError too
         header = read_base64_object(protected)
         kid = parse_kid(str(header.get("kid")))
         if kid is None or (kid.bureau, kid.use) != (bureau, "root") or header.get("typ") != LIST_TYPE:

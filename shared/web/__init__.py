@@ -3,6 +3,7 @@
 from shared.web.assets import assets_router
 from shared.web.forms import Form, PersonName, RowNumber
 from shared.web.handlers import install_problem_handlers
+from shared.web.hints import Hints
 from shared.web.limits import BODY_LIMIT_BYTES, BodyLimitMiddleware, UnexpectedErrorMiddleware
 from shared.web.pages import Pages, is_page, language_of
 from shared.web.problems import (
@@ -32,6 +33,7 @@ __all__ = [
     "Conflict",
     "Forbidden",
     "Form",
+    "Hints",
     "InvalidInput",
     "Language",
     "MethodNotAllowed",

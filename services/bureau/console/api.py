@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 from pydantic_core import to_json
+from starlette.responses import PlainTextResponse
 
 from services.bureau.access.calls import Call, act, public
 from services.bureau.console import acts
@@ -18,6 +19,7 @@ from shared.web import Form, NotFound, RowNumber
 MOST_AUDIT_ROWS = 200
 
 router = APIRouter(tags=["operations"])
+REPORT: dict[str, Any] = {"application/json": {"schema": {"type": "object"}}}
 EVERYBODY = [Depends(public("health and metrics carry no persons; the reverse proxy decides who reaches them"))]
 
 
@@ -37,14 +39,14 @@ async def live() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/health/ready", dependencies=EVERYBODY)
+@router.get("/health/ready", dependencies=EVERYBODY, responses={503: {"description": "The same report", "content": REPORT}})
 async def ready(request: Request) -> Response:
     """Every part with its state; 503 while the node cannot serve officers."""
     report = await request.app.state.wiring.health.report()
     return _json(report, 503 if report["status"] == "failing" else 200)
 
 
-@router.get("/metrics", dependencies=EVERYBODY)
+@router.get("/metrics", dependencies=EVERYBODY, response_class=PlainTextResponse)
 async def metrics(request: Request) -> Response:
     """Prometheus text format."""
     wiring = request.app.state.wiring

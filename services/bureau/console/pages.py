@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from services.bureau.access.calls import Call, public
 from services.bureau.access.page_calls import page
@@ -28,3 +28,9 @@ async def workbench(request: Request, call: Annotated[Call, Depends(page("consol
 async def keys(request: Request) -> Response:
     pages: Pages = request.app.state.pages
     return pages.render(request, "console/keys.html")
+
+
+@router.get("/events")
+async def events(request: Request, call: Annotated[Call, Depends(page("access.me"))]) -> Response:
+    """Hints that something changed; what, the page fetches by its own rules."""
+    return StreamingResponse(call.wiring.hints.stream(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})

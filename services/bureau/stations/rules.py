@@ -122,7 +122,11 @@ def _rows(text: str, columns: tuple[str, ...], faults: list[Fault]) -> Iterator[
         faults.append(_fault("", "header", message, columns=",".join(columns)).at(str(header[0])))
         return
     for line, row in numbered:
-        values = next(csv.reader(io.StringIO(row)))
+        try:
+            values = next(csv.reader(io.StringIO(row)))
+        except csv.Error as error:  # a field of more than 128 KiB
+            faults.append(_fault("", "csv", N_("the line is not CSV: {error}"), error=str(error)).at(str(line)))
+            continue
         if len(values) != len(columns):
             message = N_("{actual} values instead of {expected}")
             faults.append(_fault("", "width", message, actual=len(values), expected=len(columns)).at(str(line)))

@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from services.bureau import access
 from services.bureau.access.development import (
     GRANT_TYPE,
     KEY_FILE,
@@ -17,7 +18,13 @@ from services.bureau.access.development import (
     build_development_provider,
 )
 from services.bureau.access.login import TokenVerifier
+from shared.web import Pages
 
+TEMPLATES = Path(access.__file__).parent / "templates"
+CHROME = {
+    "bureau": "shanghai", "bureau_names": {"shanghai": "上海"}, "bureau_badges": {"shanghai": "沪"}, "officer": None,
+    "navigation": [], "home": "/", "business_date": None, "development": True, "login_again": "", "step_up": "", "path_back": "/",
+}  # fmt: skip
 ISSUER = "http://127.0.0.1:8031/dev"
 
 
@@ -28,8 +35,11 @@ def dev(provider: DevelopmentProvider) -> TestClient:
     async def officer_name(badge_no: str) -> str | None:
         return {"D31001": "张三（演示）"}.get(badge_no)
 
-    app = FastAPI()
-    app.mount("/dev", build_development_provider(provider, officer_name=officer_name))
+    async def posts() -> list[dict[str, str]]:
+        return [{"badge_no": "D31001", "officer_name": "张三（演示）", "station_name": "吕巷派出所", "role": "counter"}]
+
+    app, pages = FastAPI(), Pages({"access": TEMPLATES}, chrome=lambda request: CHROME)
+    app.mount("/dev", build_development_provider(provider, officer_name=officer_name, posts=posts, pages=pages))
     return TestClient(app)
 
 

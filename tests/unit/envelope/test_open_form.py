@@ -113,6 +113,7 @@ class TestForm:
             {"iat": "1790000000"},
             {"iat": -1},
             {"iat": 2**53},
+            {"iat": 253_402_300_800},  # the year 10000, of which no date can be made
             {"inc": 0},
             {"inc": True},
             {"jti": OTHER.upper()},

@@ -48,6 +48,12 @@ def test_another_content_another_salt_and_another_envelope_prove_nothing(world: 
         assert (refused.value.check, refused.value.code) == (8, "commitment")
 
 
+@pytest.mark.parametrize("part", ["envelope", "salt", "content"])
+def test_half_a_surrogate_proves_nothing(world: World, proof: Proof, part: str) -> None:
+    with pytest.raises(Refused):
+        verify_proof(replace(proof, **{part: getattr(proof, part) + "\ud800"}), world.trust)
+
+
 def test_a_signature_that_is_not_its_issuers_proves_nothing(world: World, forge: ModuleType, proof: Proof) -> None:
     raw = forge.envelope(signer="jiangsu#sig-2026q3")
     with pytest.raises(Refused) as refused:

@@ -73,6 +73,7 @@ class TestQuorum:
             {"protected": "!!", "signature": "!!"},
             forge.list_signature("nobody", payload),
             {"protected": forge.b64(b"[]"), "signature": ""},
+            {"protected": "\ud800", "signature": "\ud800"},
         ]
         accepted = accept(assemble(payload, [*bad, *good]), current=world.trust, anchors=world.anchors)
         assert accepted.version == 2

@@ -62,6 +62,7 @@ def test_a_list_is_read_in_order_of_codes_whatever_the_order_of_lines() -> None:
         (",,\n", ",2019-12-31,310116990000\n", [("successor", "successor")]),
         (",,\n", ",,310116910000\n", [("successor", "successor")]),
         ("吕巷派出所", "", [("2.name", "missing")]),
+        ("吕巷派出所", "吕" * 200_000, [("2", "csv")]),
         (",30.85", "", [("2", "width")]),
     ],
 )

@@ -125,6 +125,9 @@ def form_cases() -> Iterator[Case]:
     yield refused("member-less", "A missing member of h.", envelope(h={"inc": None}), 2, "members")
     yield refused("member-twice", "aud occurs twice in h.", envelope(payload=twice), 2, "not_an_envelope")
     yield refused("member-float", "iat is not an integer.", envelope(h={"iat": NOW - 0.5}), 2, "not_an_envelope")
+    yield refused(
+        "iat-no-date", "iat lies behind the year 9999.", envelope(h={"iat": 253_402_300_800}), 2, "members", headers=HEADERS
+    )
     yield refused("answer-without-re", "An answer to nothing.", envelope(h=answer(re=None)), 2, "members", place=ANSWER, **ASKED)
     yield refused("iss", "iss is not the bureau of kid.", envelope(h={"iss": "jiangsu"}), 2, "issuer")
     disagreeing = {**HEADERS, "ce_source": "jiangsu"}

@@ -1,0 +1,41 @@
+"""Hints for pages that follow what happens: "something changed", never what. The page fetches its state by its own rules.
+
+A hint is sent after a commit and may be lost (another process, a cut stream): pages fetch again when the stream is back, when
+they are looked at, and now and then.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+ALIVE_SECONDS = 5.0
+STREAM_SECONDS = 600.0  # then the browser asks again, and whether it may is judged anew
+QUIET = ("access.", "relay.", "sweep", "node.", "owed.ask_due", "receive.", "development.", "console.", "operations.read")
+
+
+class Hints:
+    """Of one process. `committed` is told the name of each unit of work that has been committed."""
+
+    def __init__(self) -> None:
+        self._waiting: set[asyncio.Event] = set()
+
+    def committed(self, unit: str) -> None:
+        if not unit.startswith(QUIET):
+            for event in self._waiting:
+                event.set()
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """Server-sent events `changed` and `alive`, until STREAM_SECONDS are over."""
+        changed, ends_at = asyncio.Event(), asyncio.get_running_loop().time() + STREAM_SECONDS
+        self._waiting.add(changed)
+        try:
+            yield b"event: alive\ndata: .\n\n"
+            while asyncio.get_running_loop().time() < ends_at:
+                try:
+                    await asyncio.wait_for(changed.wait(), ALIVE_SECONDS)
+                except TimeoutError:
+                    yield b"event: alive\ndata: .\n\n"
+                else:
+                    changed.clear()
+                    yield b"event: changed\ndata: .\n\n"
+        finally:
+            self._waiting.discard(changed)
