@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 
 ALIVE_SECONDS = 5.0
 STREAM_SECONDS = 600.0  # then the browser asks again, and whether it may is judged anew
-QUIET = ("access.", "relay.", "sweep", "node.", "owed.ask_due", "receive.", "development.", "console.", "operations.read")
+CHANGING = ("transfers.", "population.", "receive ", "operations.", "console.")
+READS = (".read", ".look_up_origin", ".verify")
 
 
 class Hints:
@@ -19,7 +20,7 @@ class Hints:
         self._waiting: set[asyncio.Event] = set()
 
     def committed(self, unit: str) -> None:
-        if not unit.startswith(QUIET):
+        if unit.startswith(CHANGING) and not unit.endswith(READS):
             for event in self._waiting:
                 event.set()
 
