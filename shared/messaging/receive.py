@@ -184,6 +184,9 @@ class Receiver:
             )
         except (Refused, NotYet) as outcome:
             return outcome
+        except Exception as error:  # a fault of ours, found by somebody's bytes: they must not stop the partition
+            logger.exception("envelope_not_read", topic=record.topic)
+            return Refused(1, "not_an_envelope", type(error).__name__)
 
     async def _take(self, chunk: Sequence[Arrival], keep: Mapping[tuple[str, int], int], *, each_apart: bool) -> None:
         names = sorted({self._name(arrival) for arrival in chunk})

@@ -9,6 +9,7 @@ import pytest
 
 from services.bureau import worker
 from services.bureau.worker import Worker
+from shared.messaging import receive
 from shared.messaging.bus import Delivered
 from tests.node.bureau import Bureau
 from tests.node.transfers.cases import permit_for
@@ -56,3 +57,23 @@ async def test_offsets_that_the_bus_could_not_keep_are_said_again_without_anothe
     await asyncio.wait([task])
     assert consumer.committed[:2] == [{(record.topic, 3): 42}] * 2
     assert await zhejiang.states(permit.case) == {1: "RECEIVED"}
+
+
+async def test_bytes_over_which_our_own_reader_fails_are_a_letter_and_stop_nothing(
+    zhejiang: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = permit_for(), permit_for()
+    broken = zhejiang.sealed(bad, by="shanghai")
+    real = receive.open_envelope
+
+    def failing(raw: bytes, **about: Any) -> Any:
+        if raw == broken.value:
+            raise KeyError("a fault of ours")
+        return real(raw, **about)
+
+    monkeypatch.setattr(receive, "open_envelope", failing)
+    record = zhejiang.sealed(good, by="shanghai")
+    await zhejiang.wiring.receiver.receive([Delivered(broken, 0, 1), Delivered(record, 0, 2)])
+    assert await zhejiang.states(good.case) == {1: "RECEIVED"}
+    letters = await zhejiang.rows("SELECT reason, error FROM dead_letter WHERE resolved_at IS NULL")
+    assert [(row.reason, "KeyError" in row.error) for row in letters] == [("not_an_envelope", True)]
