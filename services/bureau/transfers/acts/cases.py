@@ -25,11 +25,12 @@ GET = select(transfer_case).where(*_CASE_KEY)
 GET_LOCKED = GET.with_for_update()
 # A second bureau that claims a case id that it saw stays invisible: the first row is the genuine one.
 OF_OFFICERS = (
-    select(transfer_case.c.counterpart)
+    select(transfer_case)
     .where(transfer_case.c.case_id == bindparam("a_case"), transfer_case.c.file.is_not(None))
     .order_by(transfer_case.c.created_at)
     .limit(1)
 )
+OF_OFFICERS_LOCKED = OF_OFFICERS.with_for_update()
 MEMBERS = (
     select(transfer_member)
     .where(transfer_member.c.counterpart == bindparam("a_counterpart"), transfer_member.c.case_id == bindparam("a_case"))
@@ -87,20 +88,23 @@ OPEN_CASES_OF = (
 async def load_case(session: Session, counterpart: str, case_id: UUID, *, lock: bool = True) -> Case | None:
     """The case that `counterpart` may speak about, its row locked so that one act or message at a time changes it."""
     key = {"a_counterpart": counterpart, "a_case": case_id}
-    row = (await session.execute(GET_LOCKED if lock else GET, key)).one_or_none()
-    if row is None:
-        return None
-    members = (await session.execute(MEMBERS, key)).all()
-    return as_case(row, members)
+    return await _with_members(session, (await session.execute(GET_LOCKED if lock else GET, key)).one_or_none())
 
 
 async def load_for_officer(session: Session, case_id: UUID, *, lock: bool = True) -> Case:
     """The case that officers see under this id: tombstones are none. Raises NoSuchCase."""
-    counterpart = (await session.execute(OF_OFFICERS, {"a_case": case_id})).scalar_one_or_none()
-    case = None if counterpart is None else await load_case(session, counterpart, case_id, lock=lock)
+    found = (await session.execute(OF_OFFICERS_LOCKED if lock else OF_OFFICERS, {"a_case": case_id})).one_or_none()
+    case = await _with_members(session, found)
     if case is None:
         raise NoSuchCase(case_id)
     return case
+
+
+async def _with_members(session: Session, row: Row[Any] | None) -> Case | None:
+    if row is None:
+        return None
+    members = await session.execute(MEMBERS, {"a_counterpart": row.counterpart, "a_case": row.case_id})
+    return as_case(row, members.all())
 
 
 def as_case(row: Row[Any], members: Sequence[Row[Any]]) -> Case:
