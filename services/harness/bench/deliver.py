@@ -19,6 +19,7 @@ from services.bureau.access.callers import Officer, Post
 from services.harness.bench import echo, hop
 from services.harness.bench.figures import Figures, p50, p99
 from services.harness.bench.ground import DESTINATION, LVXIANG, OFFICE, OPENED_AT, ORIGIN, ZHAPU, Ground, Person
+from services.harness.bench.profile import Profile
 from services.harness.stack import StackError
 from shared.audit import AuditEntry, write_audit
 from shared.contract.messages import PermitIssued
@@ -73,13 +74,15 @@ async def deliver(ground: Ground, figures: Figures, *, rounds: int, tell: Told) 
 
 
 async def _latencies(ground: Ground, figures: Figures, bare: hop.Hop, cases: Sequence[UUID], *, size: int, tell: Told) -> None:
-    servers, payload = _servers(ground), os.urandom(size)
+    servers, payload, profile = _servers(ground), os.urandom(size), Profile(ground)
     ours, raw, hops, middles = [], [], [], []
     for number in range(len(cases) // IN_A_ROUND):
         tell(N_("round {number}: Kafka alone, the bare hop, an act"), number=number + 1)
         raw += (a := await echo.latencies(servers, payload, count=IN_A_ROUND, a_second=A_SECOND))
         hops += (b := await bare.latencies(count=IN_A_ROUND, a_second=A_SECOND))
-        ours += (c := await _approved(ground, cases[number * IN_A_ROUND : (number + 1) * IN_A_ROUND]))
+        with profile:
+            c = await _approved(ground, cases[number * IN_A_ROUND : (number + 1) * IN_A_ROUND])
+        ours += c
         middles.append((p50(a), p50(b), p50(c)))
     figures.add("bytes of a message", size, "B")
     figures.add("raw Kafka, one way, p50", 1000 * p50(raw), "ms")
@@ -89,6 +92,7 @@ async def _latencies(ground: Ground, figures: Figures, bare: hop.Hop, cases: Seq
     figures.add("act to commit, p50, over raw", whole, "ms", floor=1000 * median(a for a, _, _ in middles), at_most=2.5)
     figures.add("act to commit, p50, over hop", whole, "ms", floor=1000 * median(b for _, b, _ in middles), at_most=3.0)
     figures.add("act to commit, p99", 1000 * p99(ours), "ms")
+    profile.tell(figures, "an act", count=len(ours))
 
 
 async def _approved(ground: Ground, cases: Sequence[UUID]) -> list[float]:
@@ -124,7 +128,7 @@ async def _sustained(ground: Ground) -> float:
 
 async def _burst(ground: Ground, figures: Figures, floor: float) -> None:
     """What has piled up while the node could not send: nothing is lost and nothing has its effect twice."""
-    permits = [_permit(one) for one in ground.people(BURST)]
+    permits, profile = [_permit(one) for one in ground.people(BURST)], Profile(ground)
     process = ground.federation.nodes[DESTINATION].process
     if process is None:
         raise StackError(N_("the node of {bureau} does not run"), bureau=DESTINATION)
@@ -135,7 +139,10 @@ async def _burst(ground: Ground, figures: Figures, floor: float) -> None:
     finally:
         os.kill(process.pid, signal.SIGCONT)
     begun, cases = time.time(), [permit.case for permit in permits]
-    figures.add("backlog", BURST / (await _all_there(ground, cases) - begun), "messages/s", floor=floor, at_least=1.5)
+    with profile:
+        ended = await _all_there(ground, cases)
+    figures.add("backlog", BURST / (ended - begun), "messages/s", floor=floor, at_least=1.5)
+    profile.tell(figures, "a message of a backlog", count=BURST)
     connection = await ground.connect(ORIGIN)
     try:
         there = (await connection.fetchrow(EFFECTS, cases))["there"]
