@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from services.cli.common import language_of
-from services.harness.network import BUREAUS
+from services.harness.network import BUREAUS, SERVICES
 from services.harness.registers import profile_of
 from services.harness.stories.telling import Teller
 from shared.envelope import CeremonyError, TrustStore
@@ -172,7 +172,8 @@ def _entry(text: str) -> BureauEntry:
     web, _, peer = addresses.partition(",")
     if parse_kid(f"{code}#sig-1") is None or not web.startswith("http") or not peer.startswith("https://"):
         raise typer.BadParameter(f"{text!r}: shanghai=http://10.0.0.5:8031,https://10.0.0.5:9031")
-    return BureauEntry(code, code, web=web, peer=peer)
+    known = (SERVICES / code / "bureau.toml").is_file()  # a bureau that joins may keep its folder elsewhere
+    return BureauEntry(code, profile_of(code).name if known else code, web=web, peer=peer)
 
 
 def _default_entry(code: str, host: str) -> BureauEntry:

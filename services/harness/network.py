@@ -5,6 +5,7 @@ sees each step; `tick()` does what the timers would do now.
 """
 
 import time
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -57,8 +58,13 @@ class SkewedClock:
 
 def make_keys(folder: Path, addresses: Mapping[str, tuple[str, str]]) -> None:
     """A fresh federation's keys in `folder`; `addresses`: bureau -> (web, peer) URLs."""
-    entries = [BureauEntry(code, code, web=addresses[code][0], peer=addresses[code][1]) for code in addresses]
+    entries = [BureauEntry(code, _name_of(code), web=web, peer=peer) for code, (web, peer) in addresses.items()]
     make_federation(folder, entries, int(time.time()))
+
+
+def _name_of(code: str) -> str:
+    """As its province's folder says."""
+    return str(tomllib.loads((SERVICES / code / "bureau.toml").read_text())["name"])
 
 
 @dataclass
