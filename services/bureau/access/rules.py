@@ -159,6 +159,8 @@ RULES: tuple[Rule, ...] = (
     *_rules("transfers.read", {Role.POPULATION_OFFICE, Role.HRSS}, Scope.REGION, CASE, purposes=_REGISTER),
     *_rules("transfers.read", {Role.OPERATOR}, Scope.BUREAU, NODE, fields=FIELDS_WITHOUT_PERSONS),
     *_rules("transfers.ask_again", {Role.OPERATOR}, Scope.BUREAU, NODE),
+    *_rules("transfers.hold", {Role.COUNTER, Role.VERIFIER}, Scope.STATION, CASE),
+    *_rules("transfers.hold", {Role.POPULATION_OFFICE, Role.HRSS}, Scope.REGION, CASE),
     # The register
     *_rules("population.read", {Role.COUNTER, Role.VERIFIER}, Scope.STATION, PERSON),
     *_rules("population.read", {Role.POPULATION_OFFICE}, Scope.REGION, PERSON),

@@ -25,6 +25,7 @@ from services.bureau.transfers.acts.following import (
     reveal_numbers,
     trace_of,
 )
+from services.bureau.transfers.acts.holding import Holder, colleagues_of, hand_over, holders_of, take_case
 from services.bureau.transfers.acts.origin import (
     RestoreForm,
     ReturnForm,
@@ -51,6 +52,7 @@ from services.bureau.transfers.acts.reading import (
 from services.bureau.transfers.acts.settlement import SettlementForm, request_reissue, settle
 
 __all__ = [
+    "Holder",
     "RestoreForm",
     "ReturnForm",
     "SealForm",
@@ -65,7 +67,10 @@ __all__ = [
     "ask_supplement",
     "begin_look_up",
     "changes_since",
+    "colleagues_of",
     "destination_of_unsealed",
+    "hand_over",
+    "holders_of",
     "is_open_case",
     "may",
     "note_hold",
@@ -90,6 +95,7 @@ __all__ = [
     "silent_since",
     "submit",
     "supplemented",
+    "take_case",
     "trace_of",
     "void",
     "wait",

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from services.bureau.transfers.pages import cases, decision, forms, origin, settlement, slips
+from services.bureau.transfers.pages import cases, decision, forms, holding, origin, settlement, slips
 
 router = APIRouter(include_in_schema=False)
-for part in (cases, decision, origin, settlement, slips, forms):
+for part in (cases, decision, origin, settlement, slips, holding, forms):
     router.include_router(part.router)
