@@ -118,6 +118,7 @@ def as_case(row: Row[Any], members: Sequence[Row[Any]]) -> Case:
             state_since=one.state_since,
             void_reason=one.void_reason,
             settlement=one.settlement,
+            since_business=one.state_since_business,
         )
     return case
 
