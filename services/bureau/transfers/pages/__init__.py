@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from services.bureau.transfers.pages import holding
+from services.bureau.transfers.pages import holding, intake
 
 router = APIRouter(include_in_schema=False)
-for part in (holding.router,):
+for part in (holding.router, intake.router):
     router.include_router(part)
