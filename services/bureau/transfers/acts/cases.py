@@ -70,7 +70,8 @@ TOMBSTONES_SINCE = select(func.count()).where(
 )
 OPEN_CASES_OF = (
     select(
-        transfer_case.c.counterpart, transfer_case.c.apply_no, transfer_case.c.accepted_on, transfer_member.c.state_since_business
+        *[transfer_case.c[name] for name in ("case_id", "counterpart", "apply_no", "accepted_on")],
+        transfer_member.c.state_since_business,
     )
     .join(
         transfer_case,
