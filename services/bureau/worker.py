@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from services.bureau.access.calls import forget_answers
 from services.bureau.access.sessions import forget_sessions
 from services.bureau.stations import acts as stations
+from services.bureau.transfers.acts import forget_drafts
 from services.bureau.wiring import Wiring
 from shared.audit import AuditEntry, write_audit
 from shared.database import DatabaseDown, OutcomeUnknown, Session
@@ -248,6 +249,7 @@ class Worker:
                     break
             await self._wiring.bus_database.run(forget_answers, name="sweep.answers")
             await self._wiring.bus_database.run(forget_sessions, name="sweep.sessions")
+            await self._wiring.bus_database.run(forget_drafts, name="sweep.drafts")
             self._wiring.health.progressed("sweeper", within=2 * SWEEP_SECONDS)
             await asyncio.sleep(SWEEP_SECONDS)
 

@@ -143,7 +143,7 @@ RULES: tuple[Rule, ...] = (
         CASE,
     ),
     *_rules("transfers.settle transfers.void", {Role.COUNTER}, Scope.STATION, CASE, step_up=True),
-    *_rules("transfers.approve", {Role.POPULATION_OFFICE}, Scope.REGION, CASE),
+    *_rules("transfers.approve transfers.look_up_origin", {Role.POPULATION_OFFICE}, Scope.REGION, CASE),
     *_rules("transfers.void", {Role.POPULATION_OFFICE}, Scope.REGION, CASE, step_up=True),
     *_rules("transfers.approve_talent transfers.refuse", {Role.POPULATION_OFFICE, Role.HRSS}, Scope.REGION, CASE),
     # At the origin
@@ -159,6 +159,8 @@ RULES: tuple[Rule, ...] = (
     *_rules("transfers.read", {Role.POPULATION_OFFICE, Role.HRSS}, Scope.REGION, CASE, purposes=_REGISTER),
     *_rules("transfers.read", {Role.OPERATOR}, Scope.BUREAU, NODE, fields=FIELDS_WITHOUT_PERSONS),
     *_rules("transfers.ask_again", {Role.OPERATOR}, Scope.BUREAU, NODE),
+    *_rules("transfers.hold", {Role.COUNTER, Role.VERIFIER}, Scope.STATION, CASE),
+    *_rules("transfers.hold", {Role.POPULATION_OFFICE, Role.HRSS}, Scope.REGION, CASE),
     # The register
     *_rules("population.read", {Role.COUNTER, Role.VERIFIER}, Scope.STATION, PERSON),
     *_rules("population.read", {Role.POPULATION_OFFICE}, Scope.REGION, PERSON),

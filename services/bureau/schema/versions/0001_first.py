@@ -159,6 +159,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_outbox")),
         sa.UniqueConstraint("event_id", name=op.f("uq_outbox_event_id")),
     )
+    op.create_index("ix_outbox_key", "outbox", ["key"], unique=False)
     op.create_index("ix_outbox_unsent", "outbox", ["seq"], unique=False, postgresql_where=sa.text("sent_at IS NULL"))
     op.create_table(
         "owed",
@@ -216,6 +217,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sender", "event_id", name=op.f("pk_receipt")),
     )
     op.create_index("ix_receipt_due", "receipt", ["next_try_at"], unique=False, postgresql_where=sa.text("outcome = 'not_yet'"))
+    op.create_index("ix_receipt_key", "receipt", ["key"], unique=False)
     op.create_index("ix_receipt_received_at", "receipt", ["received_at"], unique=False)
     op.create_table(
         "relay_lease",
@@ -343,6 +345,35 @@ def upgrade() -> None:
         "ix_resident_restoration_due", "resident", ["station_code"], unique=False, postgresql_where=sa.text("restoration_due")
     )
     op.create_table(
+        "case_holder",
+        sa.Column("counterpart", sa.Text(), nullable=False),
+        sa.Column("case_id", sa.Uuid(), nullable=False),
+        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("badge_no", sa.Text(), nullable=False),
+        sa.Column("officer_name", sa.Text(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["counterpart", "case_id"],
+            ["transfer_case.counterpart", "transfer_case.case_id"],
+            name=op.f("fk_case_holder_counterpart_case_id_transfer_case"),
+        ),
+        sa.PrimaryKeyConstraint("counterpart", "case_id", "role", name=op.f("pk_case_holder")),
+    )
+    op.create_index("ix_case_holder_badge_no", "case_holder", ["badge_no", "role"], unique=False)
+    op.create_table(
+        "intake_draft",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("badge_no", sa.Text(), nullable=False),
+        sa.Column("station_code", sa.Text(), nullable=False),
+        sa.Column("case_id", sa.Uuid(), nullable=True),
+        sa.Column("submitted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_intake_draft")),
+    )
+    op.create_index("ix_intake_draft_badge_no", "intake_draft", ["badge_no", "station_code"], unique=False)
+    op.create_table(
         "transfer_member",
         sa.Column("counterpart", sa.Text(), nullable=False),
         sa.Column("case_id", sa.Uuid(), nullable=False),
@@ -368,7 +399,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("counterpart", "case_id", "place", name=op.f("pk_transfer_member")),
     )
     op.create_index("ix_transfer_member_citizen", "transfer_member", ["citizen_index"], unique=False)
-    op.create_index("ix_transfer_member_queue", "transfer_member", ["side", "state", "state_since"], unique=False)
+    op.create_index("ix_transfer_member_queue", "transfer_member", ["state", "state_since"], unique=False)
     op.create_index(
         "uq_transfer_member_one_open_case",
         "transfer_member",
@@ -438,6 +469,10 @@ def downgrade() -> None:
             "side = 'destination' AND state IN ('DRAFT', 'ACCEPTED', 'SUPPLEMENT_REQUIRED', 'UNDER_REVIEW', 'APPROVED', 'CERTIFIED', 'SETTLING')"
         ),
     )
+    op.drop_index("ix_intake_draft_badge_no", table_name="intake_draft")
+    op.drop_table("intake_draft")
+    op.drop_index("ix_case_holder_badge_no", table_name="case_holder")
+    op.drop_table("case_holder")
     op.drop_index("ix_transfer_member_queue", table_name="transfer_member")
     op.drop_index("ix_transfer_member_citizen", table_name="transfer_member")
     op.drop_table("transfer_member")
@@ -460,6 +495,7 @@ def downgrade() -> None:
     op.drop_table("station")
     op.drop_table("relay_lease")
     op.drop_index("ix_receipt_received_at", table_name="receipt")
+    op.drop_index("ix_receipt_key", table_name="receipt")
     op.drop_index("ix_receipt_due", table_name="receipt", postgresql_where=sa.text("outcome = 'not_yet'"))
     op.drop_table("receipt")
     op.drop_index("ix_post_station_code", table_name="post")
@@ -468,6 +504,7 @@ def downgrade() -> None:
     op.drop_index("ix_owed_next_ask", table_name="owed", postgresql_where=sa.text("next_ask_at IS NOT NULL"))
     op.drop_table("owed")
     op.drop_index("ix_outbox_unsent", table_name="outbox", postgresql_where=sa.text("sent_at IS NULL"))
+    op.drop_index("ix_outbox_key", table_name="outbox")
     op.drop_table("login_session")
     op.drop_table("outbox")
     op.drop_index("ix_household_numbered", table_name="household", postgresql_where=sa.text("household_no ~ '^[0-9]{9}$'"))
