@@ -17,8 +17,13 @@
     if (event.isComposing || event.keyCode === 229) return;
     const gap = event.timeStamp - last;
     last = event.timeStamp;
-    if (event.key === "Enter" && scanned.length >= SCAN_CHARACTERS && gap < SCAN_GAP_MS && document.querySelector("[data-search]")) {
+    if (event.key === "Enter" && !event.ctrlKey && scanned.length >= SCAN_CHARACTERS && gap < SCAN_GAP_MS && document.querySelector("[data-search]")) {
       event.preventDefault();
+      if (isTyping(event.target) && !event.target.matches("[data-search]")) {  // scanned into a field: it stays there
+        event.target.dispatchEvent(new Event("change", { bubbles: true }));
+        scanned = "";
+        return;
+      }
       location.assign(`/w/search?q=${encodeURIComponent(scanned)}`);
       return;
     }
