@@ -50,6 +50,7 @@ from services.bureau.transfers.acts.reading import (
     say_anew,
     silent_since,
 )
+from services.bureau.transfers.acts.searching import search
 from services.bureau.transfers.acts.settlement import SettlementForm, request_reissue, settle
 
 __all__ = [
@@ -96,6 +97,7 @@ __all__ = [
     "return_permit",
     "say_anew",
     "seal",
+    "search",
     "settle",
     "silent_since",
     "submit",

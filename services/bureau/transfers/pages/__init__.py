@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from services.bureau.transfers.pages import holding, intake
+from services.bureau.transfers.pages import holding, intake, searching
 
 router = APIRouter(include_in_schema=False)
-for part in (holding.router, intake.router):
+for part in (holding.router, intake.router, searching.router):
     router.include_router(part)

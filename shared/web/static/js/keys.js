@@ -24,7 +24,9 @@
         scanned = "";
         return;
       }
-      location.assign(`/w/search?q=${encodeURIComponent(scanned)}`);
+      const box = document.querySelector("[data-search]");
+      box.value = scanned;
+      box.form.requestSubmit();  // in a body: an id number in an address would stay in history and logs
       return;
     }
     if (event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey) scanned = gap < SCAN_GAP_MS ? scanned + event.key : event.key;
