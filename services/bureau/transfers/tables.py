@@ -175,6 +175,7 @@ transfer_case = Table(
     CheckConstraint("side IN ('destination', 'origin')", name="side"),
     CheckConstraint("issue >= 0 AND version >= 1", name="counters"),
     Index("ix_transfer_case_case_id", "case_id"),
+    Index("ix_transfer_case_apply_no", "apply_no"),  # corrected applications too
     Index("uq_transfer_case_apply_no", "apply_no", unique=True, postgresql_where=NUMBERED_HERE),
     Index("ix_transfer_case_tombstones", "counterpart", "created_at", postgresql_where=text("file IS NULL")),
 )
