@@ -21,6 +21,7 @@ from shared.database import Session
 from shared.envelope import TrustStore, load_ring, read_kek
 from shared.telemetry import configure_logs
 from tests.conftest import STORY_BEGINS, Ground
+from tests.node.browser import Browser
 from tests.node.bureau import Bureau, Federation
 from tests.node.peers import PeerStandIn
 from tests.node.people import seed
@@ -149,3 +150,23 @@ async def quiet_zhejiang(yard: Yard, tmp_path_factory: pytest.TempPathFactory) -
     bureau = await yard.open("zhejiang", tmp_path_factory.mktemp("quiet"))
     yield bureau
     await yard.close(bureau)
+
+
+Browse = Callable[..., Awaitable[Browser]]
+
+
+@pytest.fixture
+async def browse() -> AsyncIterator[Browse]:
+    """A browser at a bureau, logged in if an officer is named: `await browse(shanghai, "D31001")`."""
+    made: list[Browser] = []
+
+    async def open_one(bureau: Bureau, officer: str | None = None, **how: Any) -> Browser:
+        made.append(Browser(bureau))
+        if officer is not None:
+            answer = await made[-1].log_in(officer, **how)
+            assert answer.status_code == 200, answer.text
+        return made[-1]
+
+    yield open_one
+    for browser in made:
+        await browser.close()

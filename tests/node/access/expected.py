@@ -1,4 +1,4 @@
-"""The matrix that was written down by hand: `expected_routes.csv`."""
+"""The matrix that was written down by hand: `expected_routes.csv` for programs, `expected_pages.csv` for browsers."""
 
 import csv
 from dataclasses import dataclass
@@ -81,3 +81,16 @@ def _read() -> tuple[Route, ...]:
 
 
 ROUTES = _read()
+
+
+def _read_pages() -> dict[str, str]:
+    lines = [line for line in (HERE / "expected_pages.csv").read_text().splitlines() if not line.startswith("#")]
+    rows = list(csv.DictReader(lines))
+    pages = {row["route"]: row["action"] for row in rows}
+    if len(pages) != len(rows):
+        raise ValueError("a page is listed twice in expected_pages.csv")
+    return pages
+
+
+PAGES = _read_pages()
+"""Route -> action, or "public"."""

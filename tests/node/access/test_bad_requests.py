@@ -134,7 +134,7 @@ async def test_size_is_judged_before_anybody_is_asked_who_he_is(quiet_shanghai: 
 # ---- addresses and headers ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/", "/api/v1", "/api/v1/nothing", "/api/v1/transfers/", "/api/v2/transfers", "/%00", "/.env"])
+@pytest.mark.parametrize("path", ["/api/v1", "/api/v1/nothing", "/api/v1/transfers/", "/api/v2/transfers", "/%00", "/.env"])
 async def test_an_unknown_address_is_not_found(quiet_shanghai: Bureau, path: str) -> None:
     answer = await quiet_shanghai.ask(COUNTER, "GET", path)
     assert answer.status_code in (307, 404)

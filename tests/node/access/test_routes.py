@@ -1,6 +1,8 @@
 """Every route of both doors declares its rule, or says why it needs none."""
 
+import re
 from dataclasses import replace
+from urllib.parse import urlencode
 
 import httpx2 as httpx
 import pytest
@@ -10,8 +12,9 @@ from fastapi.routing import iter_route_contexts
 from services.bureau.access.calls import Act, Public, declared_action
 from services.bureau.access.rules import ACTIONS
 from services.bureau.app import build_peer_door, build_web
-from tests.node.access.expected import ROUTES
+from tests.node.access.expected import PAGES, ROUTES
 from tests.node.bureau import Bureau
+from tests.node.conftest import Browse
 
 # What FastAPI serves by itself: the document of the officers' API, which holds no persons.
 DOCUMENTS = {"/openapi.json"}
@@ -22,7 +25,8 @@ PUBLIC = {
     "/.well-known/quanyu/trust-list",
     "/.well-known/quanyu/trust-list/{version}",
 }
-DEVELOPMENT = {"/dev/.well-known/openid-configuration", "/dev/jwks", "/dev/token"}
+SOME = "01999999-0000-7000-8000-000000000001"  # what stands for any name in a path: nobody is logged in, so nothing is looked up
+DEVELOPMENT = {"/dev/.well-known/openid-configuration", "/dev/jwks", "/dev/token", "/dev/authorize"}
 
 
 def declared(app: FastAPI) -> dict[tuple[str, str], Act | Public | None]:
@@ -40,8 +44,10 @@ def declared(app: FastAPI) -> dict[tuple[str, str], Act | Public | None]:
 def test_every_route_of_the_web_door_declares_the_action_that_was_written_down(quiet_shanghai: Bureau) -> None:
     found = declared(build_web(quiet_shanghai.wiring))
     actions = {f"{method} {path}": said.action for (method, path), said in found.items() if isinstance(said, Act)}
-    assert actions == {route.name: route.action for route in ROUTES}
-    assert {path for (_, path), said in found.items() if isinstance(said, Public)} == PUBLIC
+    assert {name: action for name, action in actions.items() if name not in PAGES} == {one.name: one.action for one in ROUTES}
+    everybody = {f"{method} {path}": "public" for (method, path), said in found.items() if isinstance(said, Public)}
+    assert {name: said for name, said in (actions | everybody).items() if name in PAGES} == PAGES
+    assert {name for name in everybody if name not in PAGES} == {f"GET {path}" for path in PUBLIC}
     undeclared = {name for name, said in found.items() if said is None}
     assert undeclared <= {("MOUNT", "/dev")}, undeclared
 
@@ -65,7 +71,19 @@ def test_every_route_of_the_development_login_is_declared(quiet_shanghai: Bureau
 
 def test_every_officers_action_of_the_rule_table_has_a_route() -> None:
     of_officers = {action for action in ACTIONS if ".question." not in action}
-    assert of_officers == {route.action for route in ROUTES}
+    assert of_officers == {route.action for route in ROUTES} | (set(PAGES.values()) - {"public"})
+
+
+async def test_a_page_is_for_who_is_logged_in(quiet_shanghai: Bureau, browse: Browse) -> None:
+    browser = await browse(quiet_shanghai)
+    for name, action in PAGES.items():
+        method, _, path = name.partition(" ")
+        if action == "public":
+            continue
+        path = re.sub(r"{\w+}", SOME, path)
+        answer = await (browser.get(path) if method == "GET" else browser.send(path))
+        wanted = (303, f"/login?{urlencode({'next': path})}") if method == "GET" else (401, None)
+        assert (answer.status_code, answer.headers.get("location")) == wanted, name
 
 
 @pytest.mark.parametrize("path", ["/dev/token", "/dev/jwks"])

@@ -1,0 +1,128 @@
+"""Logging in at a browser: the code flow, the choice of a post, step-up, logging out, two bureaus side by side."""
+
+from datetime import timedelta
+
+import pytest
+
+from services.bureau.access.sessions import ABSOLUTE, IDLE, STEPPED_UP_FOR
+from tests.node.browser import Browser
+from tests.node.bureau import Bureau
+from tests.node.conftest import Browse, Open
+
+
+async def test_who_is_not_logged_in_is_led_to_the_login_and_back(quiet_shanghai: Bureau, browse: Browse) -> None:
+    browser = await browse(quiet_shanghai)
+    answer = await browser.get("/me?x=1")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=%2Fme%3Fx%3D1")
+    after = await browser.log_in("D31001", next="/me?x=1")
+    assert (after.status_code, after.url.path, after.url.query) == (200, "/me", b"x=1")
+    assert "D31001" in after.text
+
+
+async def test_login_leaves_an_audit_row(quiet_shanghai: Bureau, browse: Browse) -> None:
+    before = len(await quiet_shanghai.audit("access.log_in"))
+    await browse(quiet_shanghai, "D31001")
+    rows = (await quiet_shanghai.audit("access.log_in"))[before:]
+    assert [(row.actor, row.object_id) for row in rows] == [("D31001", "D31001")]
+
+
+async def test_who_holds_no_post_is_refused(quiet_shanghai: Bureau, browse: Browse) -> None:
+    browser = await browse(quiet_shanghai)
+    answer = await browser.log_in("D33002")  # an officer of another bureau
+    assert (answer.status_code, "quanyu-shanghai" in browser.client.cookies) == (403, False)
+
+
+async def test_who_holds_several_posts_chooses_one(quiet_shanghai: Bureau, browse: Browse) -> None:
+    browser = await browse(quiet_shanghai)
+    choosing = await browser.log_in("D31007", next="/me")
+    assert choosing.url.path == "/login/post"
+    posts = await quiet_shanghai.wiring.posts_of("D31007", quiet_shanghai.wiring.node.business_today())
+    assert len(posts) == 2
+    assert all(post.header in choosing.text for post in posts)
+    after = await browser.send("/login/post", {"post": posts[1].header, "next": "/me"}, follow=True)
+    assert (after.status_code, after.url.path) == (200, "/me")
+    assert (await browser.send("/login/post", {"post": "310116000000:population_office"})).status_code == 403
+
+
+async def test_a_session_that_was_idle_or_old_is_over(open_bureau: Open, browse: Browse) -> None:
+    shanghai = await open_bureau("shanghai")
+    browser = await browse(shanghai, "D31001")
+    shanghai.machine.offset = IDLE + timedelta(seconds=1)
+    assert (await browser.get("/me")).status_code == 303
+    shanghai.machine.offset = timedelta()
+    busy = await browse(shanghai, "D31001")
+    for minutes in range(10, int(ABSOLUTE.total_seconds() // 60), 10):
+        shanghai.machine.offset = timedelta(minutes=minutes)
+        assert (await busy.get("/me")).status_code == 200, minutes
+    shanghai.machine.offset = ABSOLUTE + timedelta(seconds=1)
+    assert (await busy.get("/me")).status_code == 303
+
+
+async def test_a_page_that_follows_by_itself_keeps_nobody_logged_in(open_bureau: Open, browse: Browse) -> None:
+    shanghai = await open_bureau("shanghai")
+    browser = await browse(shanghai, "D31001")
+    for minutes in (5, 10, 14):
+        shanghai.machine.offset = timedelta(minutes=minutes)
+        assert (await browser.get("/me", hx_request="true")).status_code == 200
+    shanghai.machine.offset = IDLE + timedelta(seconds=1)
+    assert (await browser.get("/me")).status_code == 303
+
+
+async def test_step_up_is_fresh_for_minutes_only(open_bureau: Open, browse: Browse) -> None:
+    shanghai = await open_bureau("shanghai")
+    browser = await browse(shanghai, "D31001")
+    old = browser.client.cookies["quanyu-shanghai"]
+    await browser.log_in("D31001", step_up=True)
+    assert browser.client.cookies["quanyu-shanghai"] != old  # a new token: who had the old one gains nothing
+    assert await _stepped_up(shanghai, browser)
+    shanghai.machine.offset = STEPPED_UP_FOR
+    assert not await _stepped_up(shanghai, browser)
+
+
+async def test_step_up_of_another_officer_begins_his_own_session(open_bureau: Open, browse: Browse) -> None:
+    shanghai = await open_bureau("shanghai")
+    browser = await browse(shanghai, "D31001")
+    old = browser.client.cookies["quanyu-shanghai"]
+    after = await browser.log_in("D31002", step_up=True)
+    assert "D31002" in after.text
+    assert "D31001" not in after.text
+    browser.client.cookies.set("quanyu-shanghai", old, domain="127.0.0.1", path="/")
+    assert [row.badge_no for row in await shanghai.rows("SELECT badge_no FROM login_session")] == ["D31002"]
+
+
+async def test_logging_out_ends_this_bureaus_session_only(quiet_shanghai: Bureau, quiet_zhejiang: Bureau, browse: Browse) -> None:
+    """One browser, two nodes: cookies ignore ports."""
+    here = await browse(quiet_shanghai, "D31001")
+    there = await browse(quiet_zhejiang, "D33001")
+    for one, other in ((here, there), (there, here)):
+        for cookie in other.client.cookies.jar:
+            if cookie.name.startswith("quanyu-") and not cookie.name.endswith("-login"):
+                one.client.cookies.set(cookie.name, cookie.value or "", domain=cookie.domain, path=cookie.path)
+    assert "D31001" in (await here.get("/me")).text
+    assert "D33001" in (await there.get("/me")).text
+    assert (await here.send("/logout")).status_code == 303
+    assert (await here.get("/me")).status_code == 303
+    assert (await there.get("/me")).status_code == 200
+
+
+@pytest.mark.parametrize("where", ["//elsewhere.invalid/", "/\\elsewhere.invalid", "http://elsewhere.invalid/", "", "/me\n"])
+async def test_login_leads_to_no_other_host(quiet_shanghai: Bureau, browse: Browse, where: str) -> None:
+    browser = await browse(quiet_shanghai)
+    after = await browser.log_in("D31001", next=where)
+    assert (after.status_code, after.url.path, str(after.url).startswith(browser.origin)) == (200, "/w", True)
+
+
+async def test_a_form_of_another_site_is_refused(quiet_shanghai: Bureau, browse: Browse) -> None:
+    browser = await browse(quiet_shanghai, "D31001")
+    for site in ("cross-site", "same-site"):
+        assert (await browser.send("/logout", site=site)).status_code == 403
+    assert (await browser.get("/me")).status_code == 200
+
+
+async def _stepped_up(bureau: Bureau, browser: Browser) -> bool:
+    from hashlib import sha256
+
+    token = browser.client.cookies["quanyu-shanghai"]
+    row = await bureau.one("SELECT * FROM login_session WHERE token_hash = :hash", hash=sha256(token.encode()).digest())
+    at = row.stepped_up_at
+    return at is not None and bureau.machine.now() - at < STEPPED_UP_FOR
