@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlencode
 
 from fastapi import Request
@@ -84,7 +84,7 @@ class NoProof(Unauthorized):
 
     code = "no_proof"
     title = N_("show the case number and the query code of the receipt")
-    headers: Mapping[str, str] = {}
+    headers: ClassVar[Mapping[str, str]] = {}
 
     def page_instead(self, request: Request) -> str | None:
         return f"{TRACK_PATH}?{urlencode({'again': 'yes'})}"
@@ -172,7 +172,8 @@ def wait_after(failures: int) -> timedelta:
     if failures < TRIES:
         return timedelta(0)
     doublings = min(failures - TRIES, (LONGEST_WAIT // FIRST_WAIT).bit_length())
-    return min(FIRST_WAIT * 2**doublings, LONGEST_WAIT)
+    wait: timedelta = FIRST_WAIT * 2**doublings
+    return min(wait, LONGEST_WAIT)
 
 
 def _network(request: Request) -> str:
@@ -182,7 +183,7 @@ def _network(request: Request) -> str:
         address = ip_address(host)
     except ValueError:
         return host
-    return host if address.version == 4 else str(ip_network(f"{host}/{IPV6_PREFIX}", strict=False))  # noqa: PLR2004  # IPv4
+    return host if address.version == 4 else str(ip_network(f"{host}/{IPV6_PREFIX}", strict=False))  # IPv4
 
 
 async def _begin(session: Session, apply_no: str) -> str:

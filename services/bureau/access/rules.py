@@ -117,7 +117,7 @@ _TRANSFER = frozenset({HOUSEHOLD_TRANSFER})
 _REGISTER = frozenset({HOUSEHOLD_TRANSFER, SUPERVISION})
 
 
-def _rules(actions: str, roles: Iterable[Role], scope: Scope, alike: Mapping[str, Any], **other: Any) -> tuple[Rule, ...]:
+def _rules(actions: str, roles: Iterable[str], scope: Scope, alike: Mapping[str, Any], **other: Any) -> tuple[Rule, ...]:
     """One rule for each of `actions` (separated by spaces); `alike` is one of the kinds below, `other` what differs from it."""
     return tuple(Rule(action=action, roles=frozenset(roles), scope=scope, **{**alike, **other}) for action in actions.split())
 
@@ -164,7 +164,7 @@ RULES: tuple[Rule, ...] = (
     *_rules("transfers.read", {Role.OPERATOR}, Scope.BUREAU, NODE, fields=FIELDS_WITHOUT_PERSONS),
     *_rules("transfers.ask_again", {Role.OPERATOR}, Scope.BUREAU, NODE),
     # Citizens
-    *_rules("transfers.track", (), Scope.PROVED, CASE, roles=frozenset({CITIZEN}), callers=Citizen, fields=FIELDS_FOR_CITIZENS),
+    *_rules("transfers.track", {CITIZEN}, Scope.PROVED, CASE, callers=Citizen, fields=FIELDS_FOR_CITIZENS),
     # The register
     *_rules("population.read", {Role.COUNTER, Role.VERIFIER}, Scope.STATION, PERSON),
     *_rules("population.read", {Role.POPULATION_OFFICE}, Scope.REGION, PERSON),

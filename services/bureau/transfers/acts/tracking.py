@@ -30,7 +30,8 @@ NEWEST = (
     .limit(1)
 )
 BUSINESS_TIMES = select(
-    func.min(transfer_member.c.state_since_business).label("first"), func.max(transfer_member.c.state_since_business).label("last")
+    func.min(transfer_member.c.state_since_business).label("first"),
+    func.max(transfer_member.c.state_since_business).label("last"),
 ).where(transfer_member.c.counterpart == bindparam("a_counterpart"), transfer_member.c.case_id == bindparam("a_case"))
 DUE = select(func.min(owed.c.due_at)).where(
     owed.c.case_id == bindparam("a_case"), owed.c.direction == "by_them", owed.c.kind == bindparam("a_kind")

@@ -66,9 +66,9 @@ async def take_proof(request: Request) -> Response:
         apply_no, query_code = _readable(shown)
         token = await prove(request, apply_no=apply_no, query_code=query_code, is_proof=is_proof)
     except TooManyTries as wait:
-        answer = _pages(request).render(request, "transfers/citizens/wait.html", status=wait.status, until=wait.until)
-        answer.headers["Retry-After"] = str(wait.seconds)
-        return answer
+        told = _pages(request).render(request, "transfers/citizens/wait.html", status=wait.status, until=wait.until)
+        told.headers["Retry-After"] = str(wait.seconds)
+        return told
     except InvalidInput as problem:
         return _pages(request).render(
             request, "transfers/citizens/track.html", status=problem.status, faults=problem.faults, typed=shown, again=False

@@ -61,7 +61,7 @@ BRING: Mapping[State, Sequence[str]] = {
         N_("the household booklet of the old home"),
         N_("the household booklet of the household that you enter"),
         N_("everybody who moves and is of age comes to sign"),
-    ),
+    )
 }
 
 
@@ -91,7 +91,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """Everything on the citizen's page. Texts are msgids; names of offices, the notice and the reason are data."""
+    """Everything on the citizen's page. Texts are msgids; names of offices and the words are data."""
 
     apply_no: str
     state: State
@@ -102,7 +102,8 @@ class Tracked:
     until: datetime | None
     overdue: bool
     ends_on: date | None
-    notice: str
+    words: str
+    """The officer's own: what is missing, or why the application was refused."""
     reasons: Sequence[str]
     bring: Sequence[str]
     way: Sequence[Stage]
@@ -141,11 +142,13 @@ def track_case(case: Case, offices: Offices, times: Times) -> Tracked:
         if case.reissue_asked
         else NEXT[state],
         holder=holder,
-        holder_office={Holder.STATION: offices.station, Holder.BRANCH: offices.branch, Holder.ORIGIN: offices.origin}.get(holder, ""),
+        holder_office={Holder.STATION: offices.station, Holder.BRANCH: offices.branch, Holder.ORIGIN: offices.origin}.get(
+            holder, ""
+        ),
         until=until,
         overdue=until is not None and until < times.now,
         ends_on=case.certificate_valid_until if state is State.CERTIFIED else None,
-        notice=_notice(case) if state is State.SUPPLEMENT_REQUIRED else "",
+        words=_words(case, state),
         reasons=_reasons(case, state),
         bring=() if holder is not Holder.CITIZEN else BRING.get(state, ()),
         way=_way(case, state, offices, times),
@@ -162,14 +165,16 @@ def masked_name(name: str) -> str:
     return name[:1] + HIDDEN * max(len(name) - 1, 1)
 
 
-def _notice(case: Case) -> str:
+def _words(case: Case, state: State) -> str:
+    if state is State.REFUSED:
+        return case.file.void_text
+    if state is not State.SUPPLEMENT_REQUIRED:
+        return ""
     return next((note.text for note in reversed(case.file.notes) if note.kind == "supplement"), "")
 
 
 def _reasons(case: Case, state: State) -> list[str]:
-    """Why it ended; msgids, and for a refusal the officer's own words."""
-    if state is State.REFUSED:
-        return [case.file.void_text] if case.file.void_text else []
+    """Why it ended, as msgids."""
     if state is not State.VOID:
         return []
     said = {VOID_TEXTS[VoidReason(m.void_reason)]: None for m in case.in_order() if m.void_reason is not None}
