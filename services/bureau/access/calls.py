@@ -231,7 +231,7 @@ class Act(Declares):
             officer=officer,
             case=case,
             idempotency_key=checked_key(headers.idempotency_key),
-            request_hash=await request_hash(request, officer.post),
+            request_hash=request_hash(request, officer.post, await request.body()),
             path=request.url.path,
             wiring=wiring,
         )
@@ -377,10 +377,10 @@ def checked_key(key: str | None) -> str | None:
     return key
 
 
-async def request_hash(request: Request, post: Post) -> str:
+def request_hash(request: Request, post: Post, body: bytes) -> str:
     """SHA-256 over everything that makes this request this one: where to, in which post, and every byte of the body."""
     named = (request.method, request.url.path, request.url.query, post.header)
     headers = (request.headers.get(PURPOSE_HEADER, ""), request.headers.get(CASE_HEADER, ""))
     digest = hashlib.sha256("\n".join((*named, *headers, "")).encode())
-    digest.update(await request.body())
+    digest.update(body)
     return digest.hexdigest()

@@ -7,6 +7,7 @@ A form carries its idempotency key in the field `once`. What changes something m
 
 from dataclasses import replace
 from typing import TypeVar
+from urllib.parse import urlencode
 
 from fastapi import Request
 from starlette.datastructures import URL, FormData, UploadFile
@@ -41,12 +42,13 @@ class PageAct(Act):
         officer = await officer_of(wiring, claims, found.post, for_action=self.action, path=request.url.path)
         request.state.officer = officer
         officer = replace(officer, purpose=self._purpose)
-        fingerprint = await request_hash(request, officer.post)
+        sent = await typed(request)  # the body itself is read up where a route declares its form's fields
+        fingerprint = request_hash(request, officer.post, urlencode(sorted(sent.items())).encode())
         call = Call(
             action=self.action,
             officer=officer,
             case=None,
-            idempotency_key=checked_key((await typed(request)).get(ONCE)),
+            idempotency_key=checked_key(sent.get(ONCE)),
             request_hash=fingerprint,
             path=request.url.path,
             wiring=wiring,

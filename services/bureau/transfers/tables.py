@@ -197,7 +197,7 @@ transfer_member = Table(
     ForeignKeyConstraint(["counterpart", "case_id"], ["transfer_case.counterpart", "transfer_case.case_id"]),
     CheckConstraint("place >= 1 AND epoch >= 0", name="numbers"),
     CheckConstraint(_legal_states(), name="state"),
-    Index("ix_transfer_member_queue", "side", "state", "state_since"),
+    Index("ix_transfer_member_queue", "state", "state_since"),
     Index("ix_transfer_member_citizen", "citizen_index"),
     Index(
         ONE_OPEN_CASE,
@@ -222,6 +222,20 @@ transfer_receipt = Table(
     Column("code", SmallInteger, nullable=False),  # 跨地区迁移成功标志: 0 迁出, 1 迁出且迁入
     Column("message", Text, nullable=False),
     Column("at", DateTime(timezone=True), nullable=False),
+)
+
+# Who works on a case now: one officer a role, since the case goes from role to role and comes back.
+case_holder = Table(
+    "case_holder",
+    metadata,
+    Column("counterpart", Text, primary_key=True),
+    Column("case_id", Uuid, primary_key=True),
+    Column("role", Text, primary_key=True),
+    Column("badge_no", Text, nullable=False),
+    Column("officer_name", Text, nullable=False),
+    Column("since", DateTime(timezone=True), nullable=False),
+    ForeignKeyConstraint(["counterpart", "case_id"], ["transfer_case.counterpart", "transfer_case.case_id"]),
+    Index("ix_case_holder_badge_no", "badge_no", "role"),
 )
 
 # Numbers of permits and certificates: a sequence, so that two officers never wait for each other; gaps mean nothing.

@@ -361,6 +361,22 @@ def upgrade() -> None:
         "ix_resident_restoration_due", "resident", ["station_code"], unique=False, postgresql_where=sa.text("restoration_due")
     )
     op.create_table(
+        "case_holder",
+        sa.Column("counterpart", sa.Text(), nullable=False),
+        sa.Column("case_id", sa.Uuid(), nullable=False),
+        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("badge_no", sa.Text(), nullable=False),
+        sa.Column("officer_name", sa.Text(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["counterpart", "case_id"],
+            ["transfer_case.counterpart", "transfer_case.case_id"],
+            name=op.f("fk_case_holder_counterpart_case_id_transfer_case"),
+        ),
+        sa.PrimaryKeyConstraint("counterpart", "case_id", "role", name=op.f("pk_case_holder")),
+    )
+    op.create_index("ix_case_holder_badge_no", "case_holder", ["badge_no", "role"], unique=False)
+    op.create_table(
         "transfer_member",
         sa.Column("counterpart", sa.Text(), nullable=False),
         sa.Column("case_id", sa.Uuid(), nullable=False),
@@ -386,7 +402,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("counterpart", "case_id", "place", name=op.f("pk_transfer_member")),
     )
     op.create_index("ix_transfer_member_citizen", "transfer_member", ["citizen_index"], unique=False)
-    op.create_index("ix_transfer_member_queue", "transfer_member", ["side", "state", "state_since"], unique=False)
+    op.create_index("ix_transfer_member_queue", "transfer_member", ["state", "state_since"], unique=False)
     op.create_index(
         "uq_transfer_member_one_open_case",
         "transfer_member",
@@ -456,6 +472,8 @@ def downgrade() -> None:
             "side = 'destination' AND state IN ('DRAFT', 'ACCEPTED', 'SUPPLEMENT_REQUIRED', 'UNDER_REVIEW', 'APPROVED', 'CERTIFIED', 'SETTLING')"
         ),
     )
+    op.drop_index("ix_case_holder_badge_no", table_name="case_holder")
+    op.drop_table("case_holder")
     op.drop_index("ix_transfer_member_queue", table_name="transfer_member")
     op.drop_index("ix_transfer_member_citizen", table_name="transfer_member")
     op.drop_table("transfer_member")

@@ -12,6 +12,7 @@ from services.bureau.transfers.acts.destination import (
     wait,
     withdraw,
 )
+from services.bureau.transfers.acts.holding import Holder, colleagues_of, hand_over, holders_of, take_case
 from services.bureau.transfers.acts.origin import (
     RestoreForm,
     ReturnForm,
@@ -38,6 +39,7 @@ from services.bureau.transfers.acts.reading import (
 from services.bureau.transfers.acts.settlement import SettlementForm, request_reissue, settle
 
 __all__ = [
+    "Holder",
     "RestoreForm",
     "ReturnForm",
     "SealForm",
@@ -49,7 +51,10 @@ __all__ = [
     "ask_cancel",
     "ask_supplement",
     "begin_look_up",
+    "colleagues_of",
     "destination_of_unsealed",
+    "hand_over",
+    "holders_of",
     "is_open_case",
     "note_hold",
     "open_case",
@@ -67,6 +72,7 @@ __all__ = [
     "silent_since",
     "submit",
     "supplemented",
+    "take_case",
     "void",
     "wait",
     "withdraw",
