@@ -163,13 +163,10 @@ RULES: tuple[Rule, ...] = (
     *_rules("transfers.read", {Role.POPULATION_OFFICE, Role.HRSS}, Scope.REGION, CASE, purposes=_REGISTER),
     *_rules("transfers.read", {Role.OPERATOR}, Scope.BUREAU, NODE, fields=FIELDS_WITHOUT_PERSONS),
     *_rules("transfers.ask_again", {Role.OPERATOR}, Scope.BUREAU, NODE),
-<<<<<<< HEAD
-    # Citizens
-    *_rules("transfers.track", {CITIZEN}, Scope.PROVED, CASE, callers=Citizen, fields=FIELDS_FOR_CITIZENS),
-=======
     *_rules("transfers.hold", {Role.COUNTER, Role.VERIFIER}, Scope.STATION, CASE),
     *_rules("transfers.hold", {Role.POPULATION_OFFICE, Role.HRSS}, Scope.REGION, CASE),
->>>>>>> de14f03aa5b8252804c7ccb3ce284c6efdf956b2
+    # Citizens
+    *_rules("transfers.track", {CITIZEN}, Scope.PROVED, CASE, callers=Citizen, fields=FIELDS_FOR_CITIZENS),
     # The register
     *_rules("population.read", {Role.COUNTER, Role.VERIFIER}, Scope.STATION, PERSON),
     *_rules("population.read", {Role.POPULATION_OFFICE}, Scope.REGION, PERSON),

@@ -1,20 +1,9 @@
-<<<<<<< HEAD
-"""Pages of transfers, thin over `acts`: what citizens see, and what officers work on."""
+"""The pages of household transfer: one router for each thing that officers do with a case, and the citizens' own."""
 
 from fastapi import APIRouter
 
-from services.bureau.transfers.pages import citizens
+from services.bureau.transfers.pages import citizens, holding
 
 router = APIRouter(include_in_schema=False)
-router.include_router(citizens.router)
-=======
-"""The pages of household transfer: one router for each thing that officers do with a case."""
-
-from fastapi import APIRouter
-
-from services.bureau.transfers.pages import holding
-
-router = APIRouter(include_in_schema=False)
-for part in (holding.router,):
+for part in (citizens.router, holding.router):
     router.include_router(part)
->>>>>>> de14f03aa5b8252804c7ccb3ce284c6efdf956b2
