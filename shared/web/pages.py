@@ -113,6 +113,7 @@ def _environment(loader: PrefixLoader, language: Language) -> Environment:
         moment=lambda at, form="minute": moment(at, language, form),
         masked=masked_number,
         remaining=lambda span: remaining(span, say),
+        age=lambda span: age(span, say),
         bilingual=lambda entry: entry[language],
     )
     return environment
@@ -150,3 +151,12 @@ def remaining(span: timedelta, say: Callable[..., str]) -> str:
     if days:
         return say(N_("{days} d {hours} h left"), days=days, hours=hours)
     return say(N_("{hours} h {minutes} min left"), hours=hours, minutes=minutes % 60)
+
+
+def age(span: timedelta, say: Callable[..., str]) -> str:
+    """How long something has been waiting, in its largest units."""
+    minutes = max(0, int(span.total_seconds()) // 60)
+    days, hours = divmod(minutes // 60, 24)
+    if days:
+        return say(N_("{days} d {hours} h"), days=days, hours=hours)
+    return say(N_("{hours} h {minutes} min"), hours=hours, minutes=minutes % 60)

@@ -27,6 +27,21 @@ AUDIT = (
     .order_by(audit.c.id)
     .limit(bindparam("most"))
 )
+LOOK_BACK_ROWS = 20_000  # of the audit log: what a busy bureau does in a day or two
+RECENT_CASES = 25
+_newest = select(audit.c.case_id, audit.c.station, audit.c.action, audit.c.at).order_by(audit.c.id.desc()).limit(LOOK_BACK_ROWS)
+_newest_rows = _newest.subquery()
+RECENT = (
+    select(_newest_rows.c.case_id)
+    .where(
+        _newest_rows.c.case_id.is_not(None),
+        _newest_rows.c.station == bindparam("station"),
+        _newest_rows.c.action != "transfers.read",
+    )
+    .group_by(_newest_rows.c.case_id)
+    .order_by(func.max(_newest_rows.c.at).desc())
+    .limit(RECENT_CASES)
+)
 PEERS = select(peer).order_by(peer.c.bureau)
 UNSENT = select(func.count(), func.min(outbox.c.created_at)).where(outbox.c.sent_at.is_(None))
 LETTERS = (
@@ -49,6 +64,11 @@ async def read_owed(session: Session) -> dict[str, Any]:
 
 async def read_peers(session: Session) -> Sequence[Mapping[str, Any]]:
     return [dict(row._mapping) for row in await session.execute(PEERS)]
+
+
+async def recent_cases(session: Session, station: str) -> Sequence[UUID]:
+    """The cases that the officers of a station worked on last, ended ones too, newest first; as far back as LOOK_BACK_ROWS."""
+    return (await session.execute(RECENT, {"station": station})).scalars().all()
 
 
 async def read_letters(session: Session, *, after: int, most: int) -> list[dict[str, Any]]:

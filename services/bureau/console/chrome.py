@@ -24,12 +24,14 @@ class Entry:
     count: int = 0
 
     def is_here(self, path: str) -> bool:
-        return path == self.href or path.startswith(f"{self.href}/")
+        return path == self.href or (
+            path.startswith(f"{self.href}/") and not (self.href == "/w" and path.startswith("/w/intake"))
+        )
 
 
 COUNTER = frozenset({Role.COUNTER})
 AT_WORK = frozenset({Role.COUNTER, Role.VERIFIER, Role.POPULATION_OFFICE, Role.HRSS})
-ENTRIES = (Entry("/w", N_("Workbench"), AT_WORK),)
+ENTRIES = (Entry("/w", N_("Workbench"), AT_WORK), Entry("/w/intake", N_("Intake"), COUNTER))
 HOME_OF = {Role.OPERATOR: "/ops", Role.AUDITOR: "/ops/audit"}
 
 

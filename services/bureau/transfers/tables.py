@@ -143,7 +143,8 @@ def _legal_states() -> str:
     return " OR ".join(pairs)
 
 
-OPEN_AT_DESTINATION = _open_states(Side.DESTINATION)
+OPEN_STATES = {side: _open_states(side) for side in Side}
+OPEN_AT_DESTINATION = OPEN_STATES[Side.DESTINATION]
 
 NUMBERED_HERE = text("side = 'destination' AND previous_case IS NULL")  # a corrected application keeps its number
 ONE_OPEN_CASE = "uq_transfer_member_one_open_case"

@@ -24,6 +24,7 @@ from services.bureau.transfers.acts.origin import (
     return_permit,
     seal,
 )
+from services.bureau.transfers.acts.queues import read_cases, read_late, read_queue, read_workbench
 from services.bureau.transfers.acts.reading import (
     ask_again,
     ask_by_timer,
@@ -60,7 +61,11 @@ __all__ = [
     "open_case",
     "queue",
     "read_case",
+    "read_cases",
     "read_findings",
+    "read_late",
+    "read_queue",
+    "read_workbench",
     "refuse",
     "reissue",
     "request_reissue",

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, any_, bindparam, func, select
+from sqlalchemy import ColumnElement, Select, Text, any_, bindparam, exists, func, literal_column, select, tuple_
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from services.bureau.access.callers import Officer
@@ -21,7 +21,7 @@ from services.bureau.transfers.rules.case import Case
 from services.bureau.transfers.rules.errors import NotInThisState
 from services.bureau.transfers.rules.findings import Finding
 from services.bureau.transfers.states import REISSUE, TERMINAL, TRANSFER, Side, State
-from services.bureau.transfers.tables import transfer_case, transfer_member
+from services.bureau.transfers.tables import OPEN_STATES, transfer_case, transfer_member
 from shared.audit import AuditEntry, write_audit
 from shared.database import Session
 from shared.identifiers.texts import N_
@@ -35,31 +35,37 @@ _JOIN = transfer_case.join(
     (transfer_case.c.counterpart == transfer_member.c.counterpart) & (transfer_case.c.case_id == transfer_member.c.case_id),
 )
 _IN_AREA = transfer_case.c.station_code.like(any_(bindparam("area", type_=ARRAY(Text))))
-QUEUE = (
-    select(
-        transfer_case.c.case_id,
-        transfer_case.c.counterpart,
-        transfer_case.c.side,
-        transfer_case.c.apply_no,
-        transfer_case.c.category,
-        transfer_case.c.station_code,
-        transfer_member.c.state,
-        func.count().label("members"),
-        func.min(transfer_member.c.state_since).label("since"),
-    )
-    .select_from(_JOIN)
-    .where(
-        transfer_case.c.file.is_not(None),
-        _IN_AREA,
-        (bindparam("any_state", type_=transfer_member.c.state.type) == "*")
-        | (transfer_member.c.state == bindparam("any_state", type_=transfer_member.c.state.type)),
-    )
-    .group_by(*[transfer_case.c[name] for name in ("case_id", "counterpart", "side", "apply_no", "category", "station_code")])
-    .group_by(transfer_member.c.state)
-    .order_by(func.min(transfer_member.c.state_since), transfer_case.c.case_id)
-    .limit(bindparam("most"))
-    .offset(bindparam("after"))
+_other = transfer_member.alias()
+_SAME_STATE = (
+    (_other.c.counterpart == transfer_member.c.counterpart)
+    & (_other.c.case_id == transfer_member.c.case_id)
+    & (_other.c.state == transfer_member.c.state)
 )
+
+
+def _queue(of_state: ColumnElement[bool]) -> Select[Any]:
+    """A row a case and state: that of its first member there, so that the index over (state, since) gives rows in their order."""
+    earlier = tuple_(_other.c.state_since, _other.c.place) < tuple_(transfer_member.c.state_since, transfer_member.c.place)
+    shown = ("case_id", "counterpart", "side", "apply_no", "category", "station_code")
+    members = select(func.count()).select_from(_other).where(_SAME_STATE).correlate(transfer_member).scalar_subquery()
+    return (
+        select(
+            *[transfer_case.c[name] for name in shown],
+            transfer_member.c.state,
+            members.label("members"),
+            transfer_member.c.state_since.label("since"),
+        )
+        .select_from(_JOIN)
+        .where(transfer_case.c.file.is_not(None), _IN_AREA, of_state, ~exists().where(_SAME_STATE, earlier))
+        .order_by(transfer_member.c.state_since, transfer_case.c.case_id)
+        .limit(bindparam("most"))
+        .offset(bindparam("after"))
+    )
+
+
+_OPEN = sorted({state for side in Side for state in OPEN_STATES[side]})
+QUEUE_OF_STATE = _queue(transfer_member.c.state == bindparam("state"))
+QUEUE_OPEN = _queue(transfer_member.c.state.in_([literal_column(f"'{state}'", Text) for state in _OPEN]))
 RECEIVED_OF_RESIDENT = (
     select(transfer_member.c.counterpart, transfer_member.c.case_id)
     .join(resident, resident.c.citizen_id_index == transfer_member.c.citizen_index)
@@ -135,10 +141,13 @@ async def read_findings(session: Session, officer: Officer, case_id: UUID) -> li
 
 
 async def queue(session: Session, officer: Officer, *, state: str | None, after: int, most: int) -> Page:
-    """The cases of the officer's station, region or bureau in `state` (any when None), longest there first; no persons."""
+    """The cases of the officer's station, region or bureau in `state` (None: all open ones), longest there first; no persons."""
     grant = reach(officer, "transfers.read", session.node.business_today())
-    values = {"area": area(officer, grant.scope), "any_state": state or "*", "most": most + 1, "after": after}
-    rows = (await session.execute(QUEUE, values)).all()
+    values = {"area": area(officer, grant.scope), "most": most + 1, "after": after}
+    if state is None:
+        rows = (await session.execute(QUEUE_OPEN, values)).all()
+    else:
+        rows = (await session.execute(QUEUE_OF_STATE, values | {"state": state})).all()
     items = [dict(row._mapping) | {"case": row.case_id} for row in rows[:most]]
     for item in items:
         item.pop("case_id")

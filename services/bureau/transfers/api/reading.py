@@ -25,7 +25,7 @@ async def list_cases(
     after: Annotated[RowNumber, Query(description="offset: `next` of the page before")] = 0,
     most: Annotated[int, Query(ge=1, le=MOST_CASES)] = PAGE_CASES,
 ) -> Response:
-    """Cases of the officer's station, region or bureau, longest in their state first; no persons."""
+    """Cases of the officer's station, region or bureau, longest in their state first: all that are open, or one state's."""
     wanted = None if state is None else state.value
     page = await call.read(lambda session: acts.queue(session, call.officer, state=wanted, after=after, most=most))
     return _json(asdict(page))
