@@ -29,6 +29,7 @@ outbox = Table(
     Column("sent_at", DateTime(timezone=True)),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("last_error", Text),
+    Index("ix_outbox_key", "key"),
     Index("ix_outbox_unsent", "seq", postgresql_where=text("sent_at IS NULL")),
 )
 
@@ -48,6 +49,7 @@ receipt = Table(
     Column("last_error", Text),
     Column("received_at", DateTime(timezone=True), nullable=False),
     Column("applied_at", DateTime(timezone=True)),
+    Index("ix_receipt_key", "key"),
     Index("ix_receipt_due", "next_try_at", postgresql_where=text("outcome = 'not_yet'")),
     Index("ix_receipt_received_at", "received_at"),
 )

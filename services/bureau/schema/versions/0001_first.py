@@ -176,6 +176,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_outbox")),
         sa.UniqueConstraint("event_id", name=op.f("uq_outbox_event_id")),
     )
+    op.create_index("ix_outbox_key", "outbox", ["key"], unique=False)
     op.create_index("ix_outbox_unsent", "outbox", ["seq"], unique=False, postgresql_where=sa.text("sent_at IS NULL"))
     op.create_table(
         "owed",
@@ -233,6 +234,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sender", "event_id", name=op.f("pk_receipt")),
     )
     op.create_index("ix_receipt_due", "receipt", ["next_try_at"], unique=False, postgresql_where=sa.text("outcome = 'not_yet'"))
+    op.create_index("ix_receipt_key", "receipt", ["key"], unique=False)
     op.create_index("ix_receipt_received_at", "receipt", ["received_at"], unique=False)
     op.create_table(
         "relay_lease",
@@ -497,6 +499,7 @@ def downgrade() -> None:
     op.drop_table("station")
     op.drop_table("relay_lease")
     op.drop_index("ix_receipt_received_at", table_name="receipt")
+    op.drop_index("ix_receipt_key", table_name="receipt")
     op.drop_index("ix_receipt_due", table_name="receipt", postgresql_where=sa.text("outcome = 'not_yet'"))
     op.drop_table("receipt")
     op.drop_index("ix_post_station_code", table_name="post")
@@ -505,6 +508,7 @@ def downgrade() -> None:
     op.drop_index("ix_owed_next_ask", table_name="owed", postgresql_where=sa.text("next_ask_at IS NOT NULL"))
     op.drop_table("owed")
     op.drop_index("ix_outbox_unsent", table_name="outbox", postgresql_where=sa.text("sent_at IS NULL"))
+    op.drop_index("ix_outbox_key", table_name="outbox")
     op.drop_table("login_session")
     op.drop_index(op.f("ix_citizen_try_last_at"), table_name="citizen_try")
     op.drop_table("citizen_try")

@@ -78,15 +78,15 @@ class RestoreForm(Form):
 
 async def findings(session: Session, case: Case) -> list[Finding]:
     """The permit beside the own register: every difference, with the code a return would name."""
-    return await _judged(session, case, await _registered(session, case, lock=False))
+    return await judged(session, case, await registered_of(session, case, lock=False))
 
 
-async def _judged(session: Session, case: Case, registered: Sequence[Registered]) -> list[Finding]:
+async def judged(session: Session, case: Case, registered: Sequence[Registered]) -> list[Finding]:
     keeper = await _keeper(session, case.station_code or "")
     return findings_of(_permit_of(case), registered, station_code=keeper, today=session.node.business_today())
 
 
-async def _registered(session: Session, case: Case, *, lock: bool) -> list[Registered]:
+async def registered_of(session: Session, case: Case, *, lock: bool) -> list[Registered]:
     found = []
     for member in _permit_of(case).members:  # by place: the order in which persons are locked
         number = member.citizen_id_no
@@ -127,8 +127,8 @@ async def seal(session: Session, officer: Officer, case_id: UUID, form: SealForm
     if not form.applicant_confirms:
         message = N_("contact the applicant first; who denies the application is returned with R06")
         raise ApplicationRefused(fault("applicant_confirms", "not_confirmed", PROTOCOL, message))
-    permit, registered = _permit_of(case), await _registered(session, case, lock=True)
-    found = await _judged(session, case, registered)
+    permit, registered = _permit_of(case), await registered_of(session, case, lock=True)
+    found = await judged(session, case, registered)
     if found:
         raise SealRefused(one.fault for one in found)
     if form.without_answer:
@@ -231,7 +231,7 @@ async def restore(session: Session, officer: Officer, case_id: UUID, form: Resto
     if not restored:
         raise NotInThisState(N_("enter the restoration"), case)
     places = {member.place for member in restored}
-    registered = [one.resident for one in await _registered(session, case, lock=True) if one.member.place in places]
+    registered = [one.resident for one in await registered_of(session, case, lock=True) if one.member.place in places]
     due = [resident for resident in registered if resident is not None and resident.restoration_due]
     if not due:
         raise NotInThisState(N_("enter the restoration again"), case)

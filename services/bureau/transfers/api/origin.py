@@ -22,7 +22,7 @@ async def seal(case: UUID, form: acts.SealForm, call: Annotated[Call, Depends(ac
 
     The destination is asked first whether the permit still stands; when it is silent, `without_answer` goes on without it."""
     try:
-        answered = await _ask_destination(call, case, go_on_without=form.without_answer)
+        answered = await ask_destination(call, case, go_on_without=form.without_answer)
     except Conflict:  # sealed already, perhaps by this very request, sent again
         if (kept := await call.answered()) is None:
             raise
@@ -31,7 +31,7 @@ async def seal(case: UUID, form: acts.SealForm, call: Annotated[Call, Depends(ac
     return await do(call, lambda session: acts.seal(session, call.officer, case, form))
 
 
-async def _ask_destination(call: Call, case: UUID, *, go_on_without: bool) -> bool:
+async def ask_destination(call: Call, case: UUID, *, go_on_without: bool) -> bool:
     """Whether it has answered; what it said went through the ordinary receiving. Raises CounterpartSilent."""
     bureau = await call.read(lambda session: acts.destination_of_unsealed(session, call.officer, case))
     try:

@@ -1,9 +1,9 @@
-"""The pages of household transfer: one router for each thing that officers do with a case, and the citizens' own."""
+"""The pages of a transfer: the case, one form for each act, and the citizens' own. As the API they only call `acts`."""
 
 from fastapi import APIRouter
 
-from services.bureau.transfers.pages import citizens, holding
+from services.bureau.transfers.pages import cases, citizens, decision, forms, holding, origin, settlement, slips
 
 router = APIRouter(include_in_schema=False)
-for part in (citizens.router, holding.router):
-    router.include_router(part)
+for part in (cases, decision, origin, settlement, slips, holding, citizens, forms):
+    router.include_router(part.router)

@@ -3,6 +3,7 @@
 ProblemError
  ├─ NoSuchCase          404   no case of this id is known here
  ├─ NotInThisState      409   the case is not where this act begins
+ ├─ CaseChanged         409   somebody or something was faster than the officer who sends a form
  ├─ SealRefused         409   the register does not allow the move-out: the findings say why (R01-R10)
  ├─ CounterpartSilent   409   the other bureau did not answer, and the officer has not said to go on without it
  ├─ ApplicationRefused  422   what was entered cannot be accepted: each fault names field, rule and source
@@ -64,6 +65,17 @@ class NotInThisState(Conflict):
         super().__init__(
             N_("this cannot be done now: {act}; the case stands at: {states}"), values=values, more={"states": states}
         )
+
+
+class CaseChanged(Conflict):
+    """The case is no longer as it was when the form was shown."""
+
+    code = "case_changed"
+
+    def __init__(self, version: int) -> None:
+        """`version`: of the case that the officer saw."""
+        super().__init__(N_("the case has changed since this form was shown"))
+        self.version = version
 
 
 class SealRefused(Conflict):

@@ -43,10 +43,11 @@
   document.addEventListener("change", (event) => {
     if (event.target.matches?.("[data-keys-switch]")) localStorage.setItem("keys", event.target.checked ? "on" : "off");
   });
+  document.addEventListener("click", (event) => { if (event.target.closest?.("[data-print]")) print(); });
   document.addEventListener("DOMContentLoaded", () => {
     for (const one of document.querySelectorAll("[data-keys-switch]")) one.checked = localStorage.getItem("keys") !== "off";
     for (const one of document.querySelectorAll("[data-confirm]")) {
-      one.addEventListener("submit", (event) => { if (!confirm(one.dataset.confirm)) { event.preventDefault(); event.stopImmediatePropagation(); } });
+      one.addEventListener("submit", (event) => { if (one.dataset.sure !== "yes" && !confirm(one.dataset.confirm)) { event.preventDefault(); event.stopImmediatePropagation(); } });
     }
     document.querySelector(".errors")?.focus();
   });

@@ -1,0 +1,209 @@
+"""What the pages of a case share: the case as it is shown; a form's act done once, or shown again with what is wrong."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from fastapi import Request
+from pydantic import ValidationError
+from starlette.responses import RedirectResponse, Response
+
+from services.bureau.access.calls import Call
+from services.bureau.access.page_calls import typed
+from services.bureau.access.rules import Denied, Grant
+from services.bureau.transfers import acts
+from services.bureau.transfers.pages.words import WORDS
+from services.bureau.transfers.rules.case import Case
+from services.bureau.transfers.rules.errors import CaseChanged, NotInThisState
+from services.bureau.transfers.rules.possible import CaseAct
+from services.bureau.transfers.rules.progress import holder, progress
+from services.bureau.transfers.rules.view import case_view
+from services.bureau.transfers.states import LABELS, Side, State
+from shared.database import Session
+from shared.identifiers.errors import Fault
+from shared.identifiers.texts import N_
+from shared.web import Form, InvalidInput, Pages
+from shared.web.handlers import faults_of
+
+F = TypeVar("F", bound=Form)
+VERSION = "version"
+PILLS: Mapping[State, tuple[str, str]] = {
+    State.DRAFT: ("grey", ""),
+    State.ACCEPTED: ("blue", ""),
+    State.SUPPLEMENT_REQUIRED: ("amber", ""),
+    State.UNDER_REVIEW: ("amber", ""),
+    State.REFUSED: ("red", "✕"),
+    State.WITHDRAWN: ("grey void", ""),
+    State.APPROVED: ("blue", "↗"),
+    State.CERTIFIED: ("amber", "✓"),
+    State.SETTLING: ("waiting", "…"),
+    State.HERE: ("green", "✓"),
+    State.RECEIVED: ("amber", ""),
+    State.RETURNED: ("red", "✕"),
+    State.SEALED: ("blue", "↗"),
+    State.CANCELLING: ("waiting", "…"),
+    State.GONE: ("green", "✓"),
+    State.RESTORED: ("grey", ""),
+    State.VOID: ("grey void", ""),
+}
+NOTES: Mapping[str, str] = {
+    "supplement": N_("Told once what is missing"),
+    "wait": N_("Waits on after the permit's end"),
+    "late": N_("Settled late"),
+    "hold": N_("A hold was placed"),
+    "without_answer": N_("Sealed without the destination's answer"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A case as one officer sees it on every page of it."""
+
+    case: Case
+    view: Mapping[str, Any]
+    grant: Grant
+    receipts: Sequence[Mapping[str, Any]]
+    acts: Sequence[CaseAct]
+    owed: Sequence[Any]
+    now: datetime
+    verifies: bool
+
+    @property
+    def slips(self) -> list[str]:
+        """The slips that there are for the case as it stands; none for who sees no persons."""
+        case, file = self.case, self.case.file
+        if not self.grant.shows("application"):
+            return []
+        there = {
+            "acceptance": case.side is Side.DESTINATION and case.accepted_on is not None,
+            "permit": file.permit is not None,
+            "certificate": file.certificate is not None,
+            "interim": bool(case.in_state(State.SETTLING)),
+            "completion": bool(case.in_state(State.HERE)),
+        }
+        return [name for name, is_there in there.items() if is_there]
+
+    @property
+    def due(self) -> Any:
+        """The row whose deadline is shown."""
+        return self.owed[0] if self.owed else None
+
+    @property
+    def doors(self) -> list[CaseAct]:
+        """One button for each page or direct act."""
+        return list({act.door: act for act in reversed(self.acts)}.values())[::-1]
+
+    def can(self, name: str) -> bool:
+        return any(act.name == name for act in self.acts)
+
+
+async def look_at(session: Session, call: Call, case_id: UUID) -> Shown:
+    """Raises NoSuchCase, Denied."""
+    case, receipts, grant = await acts.read_case(session, call.officer, case_id)
+    possible = await acts.acts_of(session, call.officer, case)
+    view, now = grant.filtered(case_view(case)), session.node.business_now()
+    owed, verifies = await acts.owed_rows(session, case), _verifies(session, call, case)
+    return Shown(case, view, grant, receipts, possible, owed, now, verifies)
+
+
+def _verifies(session: Session, call: Call, case: Case) -> bool:
+    """Whether the case is compared with the own register by this officer."""
+    if case.side is not Side.ORIGIN:
+        return False
+    try:
+        acts.may(session, call.officer, "transfers.verify", case)
+    except Denied:
+        return False
+    return True
+
+
+def render(request: Request, call: Call, shown: Shown, template: str, *, status: int = 200, **values: Any) -> Response:
+    pages: Pages = request.app.state.pages
+    case, bureau = shown.case, call.wiring.node.bureau
+    here = case.side is Side.DESTINATION
+    given = {
+        **WORDS,
+        "shown": shown,
+        "case": shown.view,
+        "file": case.file if shown.grant.shows("application") else None,
+        "bureaus": (bureau, case.counterpart) if here else (case.counterpart, bureau),
+        "pills": PILLS,
+        "note_kinds": NOTES,
+        "way": progress(case, bureau=bureau, due=None if shown.due is None else shown.due.due_at),
+        "holder": holder(case, bureau=bureau),
+        "revealed": False,
+        "tab": "",
+        "people_there": None,
+        "done": None,
+    }
+    return pages.render(request, f"transfers/{template}", status=status, **{**given, **values})
+
+
+def filled(kind: type[F], given: Mapping[str, Any]) -> F:
+    """The form from what was typed; what was left empty was not said. Raises InvalidInput with every fault."""
+    said = {name: given[name] for name in kind.model_fields if given.get(name) not in (None, "")}
+    try:
+        return kind.model_validate(said)
+    except ValidationError as error:
+        found = [
+            {**details, "loc": ("form", *details["loc"])} for details in error.errors(include_url=False, include_input=False)
+        ]
+        raise InvalidInput(faults=faults_of(found)) from None
+
+
+def about(call: Call, case: UUID) -> Call:
+    """The call, for the audit row of a denial too, about this case."""
+    return replace(call, case=case)
+
+
+Again = Callable[[Sequence[Fault], Mapping[str, str], int], Awaitable[Response]]
+"""(faults, what was typed, status) -> the page with the form, once more."""
+
+
+async def do_act(
+    request: Request, call: Call, case_id: UUID, act: CaseAct, run: Callable[[Session], Awaitable[Any]], *, again: Again
+) -> Response:
+    """Do what a form says, once, if the case still is as its form has shown it; then to the case.
+
+    Wrong fields: the form again, with all that was typed. A case that has changed: what changed, and nothing is done."""
+    fields = await typed(request)
+    try:
+        seen = int(fields.get(VERSION, ""))
+    except ValueError:
+        seen = 0
+
+    async def unit(session: Session) -> dict[str, Any]:
+        await acts.require_unchanged(session, call.officer, act.action, case_id, seen)
+        await run(session)
+        return {"case": case_id}
+
+    try:
+        await call.once(unit)
+    except InvalidInput as wrong:
+        return await again(wrong.faults, fields, wrong.status)
+    except (CaseChanged, NotInThisState) as faster:
+        return await changed(request, call, case_id, act, faster, seen=seen)
+    return RedirectResponse(f"/w/case/{case_id}{'/settle' if act.name == 'settle' else ''}?done={act.name}", 303)
+
+
+async def changed(
+    request: Request, call: Call, case_id: UUID, act: CaseAct, problem: CaseChanged | NotInThisState, *, seen: int = 0
+) -> Response:
+    """409: how the case stands now, and who did what since the form was shown."""
+
+    async def unit(session: Session) -> tuple[Shown, Sequence[Any]]:
+        shown = await look_at(session, call, case_id)
+        return shown, await acts.changes_since(session, case_id, seen) if seen else ()
+
+    shown, changes = await call.read(unit)
+    return render(
+        request, call, shown, "changed.html", status=problem.status, problem=problem, act=act, changes=changes, states_of=_states
+    )
+
+
+def _states(change: Any, side: Side) -> list[str]:
+    """The labels of the states that a change has brought."""
+    from_change = [State(member["state"]) for member in (change.change or {}).get("members", ())]
+    return list(dict.fromkeys(LABELS[side, state] for state in from_change))

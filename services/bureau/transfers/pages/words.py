@@ -1,0 +1,112 @@
+"""Words of the pages of a case for what the slice knows as codes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+from services.bureau.population.rules import ResidentRow
+from services.bureau.population.tables import HoldKind
+from services.bureau.transfers.rules.comparison import SEXES
+from services.bureau.transfers.rules.errors import ACTS
+from services.bureau.transfers.states import Awaited
+from shared.contract.codes import RETURN_TEXTS, Standing
+from shared.identifiers.division import full_division_name
+from shared.identifiers.texts import N_
+
+Say = Callable[..., str]
+HOLDS: Final = {
+    HoldKind.RESTRICTED_PERSON.value: N_("restricted person"),
+    HoldKind.OTHER_BUSINESS.value: N_("other business running"),
+    HoldKind.RECORD_LOCKED.value: N_("record locked"),
+    HoldKind.DUPLICATE_NUMBER.value: N_("duplicate id number"),
+}
+STANDINGS: Final = {
+    Standing.HERE.value: N_("registered there"),
+    Standing.IN_TRANSIT.value: N_("moved out there, not yet settled"),
+    Standing.MOVED.value: N_("moved away from there"),
+    Standing.ARRIVING.value: N_("settling there"),
+    Standing.ABSENT.value: N_("not in that register"),
+}
+CATEGORIES: Final = {"KINSHIP": N_("joining a relative"), "TALENT": N_("talent")}
+REASONS_OF_MOVE: Final = {
+    "SPOUSE": N_("spouse joins spouse"),
+    "PARENT_TO_CHILD": N_("parent joins child"),
+    "CHILD_TO_PARENT": N_("child joins parent"),
+    "TALENT_INTRODUCED": N_("introduced talent"),
+    "RESIDENCE_TO_HUKOU": N_("residence permit to registration"),
+    "RETURNED_FROM_ABROAD": N_("returned from study abroad"),
+}
+OWED_KINDS: Final = {
+    f"transfers.{Awaited.CERTIFICATE.value}": N_("the migration certificate, or the permit's return"),
+    f"transfers.{Awaited.SETTLEMENT.value}": N_("the settlement"),
+    f"transfers.{Awaited.CLOSE.value}": N_("the close"),
+    f"transfers.{Awaited.CANCELLATION.value}": N_("the answer to the cancellation"),
+    f"transfers.{Awaited.REISSUE.value}": N_("the certificate issued again"),
+}
+MESSAGES: Final = {
+    "PermitIssued": N_("Permit"),
+    "MigrationCertificateIssued": N_("Migration certificate"),
+    "PermitReturned": N_("Permit returned"),
+    "CancellationRequested": N_("Cancellation asked"),
+    "ReissueRequested": N_("Reissue asked"),
+    "TransferSettled": N_("Settlement signed"),
+    "TransferVoided": N_("Case voided"),
+    "TransferClosed": N_("Close"),
+}
+SLIPS: Final = {
+    "acceptance": N_("Acceptance receipt"),
+    "interim": N_("Interim receipt"),
+    "completion": N_("Completion slip"),
+    "permit": N_("Move-in permit"),
+    "certificate": N_("Migration certificate (paper)"),
+}
+OTHER_ACTS: Final = {
+    "open": N_("took the application"),
+    "wait": N_("waited on"),
+    "request reissue": N_("asked for a reissue"),
+    "reissue": N_("issued the certificate again"),
+    "restore": N_("entered the restoration"),
+    "ask again": N_("asked again"),
+    "hold placed": N_("placed a hold"),
+}
+
+
+def act_name(action: str, say: Say) -> str:
+    """What an audit row's action is called: an act, a message, or one of the acts that change no state."""
+    _, _, word = action.partition(".")
+    known = {on.value: text for on, text in ACTS.items()} | MESSAGES | OTHER_ACTS
+    return say(known[word]) if word in known else word
+
+
+def translated(pairs: Sequence[tuple[str, str]], say: Say) -> list[tuple[str, str]]:
+    return [(key, say(text)) for key, text in pairs]
+
+
+def return_options(codes: Sequence[tuple[str, str, str]], say: Say) -> list[tuple[str, str]]:
+    return [(key, f"{code} {say(text)}") for key, code, text in codes]
+
+
+def new_heads(staying: Sequence[ResidentRow], revealed: bool) -> list[tuple[str, str]]:
+    """Who may become head, by name and birth date: the id number is only sent back."""
+    shown = [(one, one.personal) for one in staying]
+    return [(who.citizen_id_no, f"{who.name} · {who.born_on}{' · ' + who.citizen_id_no if revealed else ''}") for _, who in shown]
+
+
+WORDS: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "holds": HOLDS,
+        "standings": STANDINGS,
+        "categories": CATEGORIES,
+        "reasons_of_move": REASONS_OF_MOVE,
+        "owed_kinds": OWED_KINDS,
+        "message_names": MESSAGES,
+        "slip_names": SLIPS,
+        "return_texts": RETURN_TEXTS,
+        "sexes": SEXES,
+        "act_name": act_name,
+        "translated": translated,
+        "return_options": return_options,
+        "new_heads": new_heads,
+        "division_name": full_division_name,
+    }
+)
