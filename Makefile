@@ -9,7 +9,7 @@ endif
 PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 
-.PHONY: help setup demo test check format unit model model-long node federation fuzz real bench schemas lock revision clean up down stepper
+.PHONY: help setup demo test check format unit model model-long node federation fuzz browser real bench schemas lock revision clean up down stepper
 .DEFAULT_GOAL := help
 
 ##@ Use
@@ -62,6 +62,9 @@ stepper: .venv/.installed ## many seeded runs of the real handlers with faults (
 
 fuzz: .venv/.installed ## a million wrong inputs into every parser, every route from its OpenAPI (FUZZ_SEED=…: others)
 	$(PYTEST) tests/fuzz -n $(WORKERS)
+
+browser: .venv/.installed ## pages in Chromium, four bureaus as processes (SCREENSHOTS=folder keeps what it saw)
+	$(PYTEST) tests/browser
 
 real: .venv/.installed ## processes, Apache Kafka, Keycloak, kill -9 (needs Java 17 and Maven)
 	$(PYTEST) tests/real

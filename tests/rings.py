@@ -21,6 +21,11 @@ def missing_java() -> str | None:
     return None if not absent else f"{' and '.join(absent)} not found: install Java 17 (or newer) and Maven"
 
 
+def missing_browser() -> str | None:
+    """What to install before pages can be looked at here; None when nothing is missing."""
+    return None if shutil.which("chromium") else "chromium not found: install chromium, fonts-noto-cjk, fonts-hanazono"
+
+
 @dataclass(frozen=True)
 class Ring:
     name: str
@@ -35,6 +40,7 @@ RINGS = (
     Ring("federation", ["tests/federation", "tests/bus", "-m", "not kafka", "-n", WORKERS]),
     Ring("stepper", ["tests/stepper", "-n", WORKERS]),
     Ring("fuzz", ["tests/fuzz", "-n", WORKERS]),
+    Ring("browser", ["tests/browser"], missing_browser),
     Ring("real", ["tests/real", "tests/bus/test_bus.py"], missing_java),
 )
 

@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from services.bureau.access.calls import forget_answers
+from services.bureau.access.citizens import forget_citizens
 from services.bureau.access.sessions import forget_sessions
 from services.bureau.stations import acts as stations
 from services.bureau.transfers.acts import forget_drafts
@@ -250,6 +251,7 @@ class Worker:
             await self._wiring.bus_database.run(forget_answers, name="sweep.answers")
             await self._wiring.bus_database.run(forget_sessions, name="sweep.sessions")
             await self._wiring.bus_database.run(forget_drafts, name="sweep.drafts")
+            await self._wiring.bus_database.run(forget_citizens, name="sweep.citizens")
             self._wiring.health.progressed("sweeper", within=2 * SWEEP_SECONDS)
             await asyncio.sleep(SWEEP_SECONDS)
 

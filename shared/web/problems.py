@@ -10,6 +10,7 @@ ProblemError                    the request cannot be answered
  ├─ Conflict            409     what is there speaks against it
  ├─ BodyTooLarge        413     the body is larger than a node reads
  ├─ InvalidInput        422     fields are wrong; each with its rule and the rule's source
+ ├─ TooManyRequests     429     wait; Retry-After says how long
  ├─ Unexpected          500     our fault; the log knows more, by the trace id
  └─ Unavailable         503     not now: ask again after the seconds of Retry-After
 
@@ -191,6 +192,14 @@ class InvalidInput(ProblemError):
     status = 422
     code = "invalid_input"
     title = N_("the input is not valid")
+
+
+class TooManyRequests(ProblemError):
+    """Wait; Retry-After says how long."""
+
+    status = 429
+    code = "too_many_requests"
+    title = N_("too many attempts: wait before the next one")
 
 
 class Unexpected(ProblemError):

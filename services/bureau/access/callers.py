@@ -12,6 +12,7 @@ from shared.database import Actor
 
 POSTS_REMEMBERED_SECONDS = 5  # as long as a dismissed officer may finish what he is sending
 POSTS_REMEMBERED_OFFICERS = 1000  # far more than work at one bureau's node in five seconds
+CITIZEN = "citizen"
 
 
 class Role(StrEnum):
@@ -123,4 +124,24 @@ class Peer:
         return Actor("peer", self.bureau, self.role)
 
 
-Caller = Officer | Peer
+@dataclass(frozen=True, slots=True)
+class Citizen:
+    """Who has shown the case number and the query code of its receipt: one case, nothing else."""
+
+    apply_no: str
+
+    @property
+    def role(self) -> str:
+        return CITIZEN
+
+    @property
+    def purpose(self) -> None:
+        """A citizen asks about his own case, which needs no other reason."""
+        return None
+
+    @property
+    def actor(self) -> Actor:
+        return Actor("citizen", self.apply_no, CITIZEN)
+
+
+Caller = Officer | Peer | Citizen

@@ -208,7 +208,11 @@ class CallHeaders(BaseModel):
     )
 
 
-class Act:
+class Declares:
+    """What a route says of its callers: everyone that serves must have one."""
+
+
+class Act(Declares):
     """A FastAPI dependency that returns the call for one action, or raises; made by `act`."""
 
     def __init__(self, action: str) -> None:
@@ -259,7 +263,7 @@ def act(action: str) -> Act:
     return Act(action)
 
 
-class Public:
+class Public(Declares):
     """Marks a route that needs no caller, with the reason; made by `public`."""
 
     def __init__(self, reason: str) -> None:
@@ -274,10 +278,10 @@ def public(reason: str) -> Public:
     return Public(reason)
 
 
-def declared_action(dependant: Dependant) -> Act | Public | None:
+def declared_action(dependant: Dependant) -> Declares | None:
     """What a route (`.dependant` of fastapi.routing.iter_route_contexts' items) declares, at any depth."""
     for dependency in dependant.dependencies:
-        if isinstance(dependency.call, Act | Public):
+        if isinstance(dependency.call, Declares):
             return dependency.call
         if (deeper := declared_action(dependency)) is not None:
             return deeper

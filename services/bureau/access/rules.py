@@ -6,7 +6,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Any
 
-from services.bureau.access.callers import OFFICER_ROLES, Caller, Officer, Peer, Role
+from services.bureau.access.callers import CITIZEN, OFFICER_ROLES, Caller, Citizen, Officer, Peer, Role
 
 HOUSEHOLD_TRANSFER = "household_transfer"
 SUPERVISION = "supervision"
@@ -23,6 +23,7 @@ FIELDS_WITHOUT_PERSONS = frozenset(
     }
 )
 """What an operator sees of a case: where it stands and who owes what, never whose it is."""
+FIELDS_FOR_CITIZENS = frozenset({"apply_no", "way", "holder", "until", "bring", "members", "name_masked", "state"})
 
 
 class Scope(StrEnum):
@@ -34,6 +35,8 @@ class Scope(StrEnum):
     """The object belongs to the caller's bureau."""
     FEDERATION = "federation"
     """Any object."""
+    PROVED = "proved"
+    """The case whose number and query code the citizen has shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +51,7 @@ class Rule:
     fields: frozenset[str] = ALL_FIELDS
     open_case: bool = False
     step_up: bool = False
-    callers: type[Officer] | type[Peer] = Officer
+    callers: type[Officer] | type[Peer] | type[Citizen] = Officer
     valid: tuple[date | None, date | None] = (None, None)
     basis: str
 
@@ -60,6 +63,7 @@ class Facts:
     station_code: str | None = None
     division_code: str | None = None
     bureau: str | None = None
+    apply_no: str | None = None
     purpose: str | None = None
     case_open: bool | None = None
 
@@ -113,7 +117,7 @@ _TRANSFER = frozenset({HOUSEHOLD_TRANSFER})
 _REGISTER = frozenset({HOUSEHOLD_TRANSFER, SUPERVISION})
 
 
-def _rules(actions: str, roles: Iterable[Role], scope: Scope, alike: Mapping[str, Any], **other: Any) -> tuple[Rule, ...]:
+def _rules(actions: str, roles: Iterable[str], scope: Scope, alike: Mapping[str, Any], **other: Any) -> tuple[Rule, ...]:
     """One rule for each of `actions` (separated by spaces); `alike` is one of the kinds below, `other` what differs from it."""
     return tuple(Rule(action=action, roles=frozenset(roles), scope=scope, **{**alike, **other}) for action in actions.split())
 
@@ -161,6 +165,8 @@ RULES: tuple[Rule, ...] = (
     *_rules("transfers.ask_again", {Role.OPERATOR}, Scope.BUREAU, NODE),
     *_rules("transfers.hold", {Role.COUNTER, Role.VERIFIER}, Scope.STATION, CASE),
     *_rules("transfers.hold", {Role.POPULATION_OFFICE, Role.HRSS}, Scope.REGION, CASE),
+    # Citizens
+    *_rules("transfers.track", {CITIZEN}, Scope.PROVED, CASE, callers=Citizen, fields=FIELDS_FOR_CITIZENS),
     # The register
     *_rules("population.read", {Role.COUNTER, Role.VERIFIER}, Scope.STATION, PERSON),
     *_rules("population.read", {Role.POPULATION_OFFICE}, Scope.REGION, PERSON),
@@ -257,6 +263,8 @@ def _within_scope(caller: Caller, grant: Grant, facts: Facts) -> Grant:
 def _reaches(caller: Caller, scope: Scope, facts: Facts) -> bool:
     if scope is Scope.FEDERATION:
         return True
+    if isinstance(caller, Citizen):
+        return scope is Scope.PROVED and facts.apply_no == caller.apply_no
     if isinstance(caller, Peer):
         return False
     if scope is Scope.BUREAU:

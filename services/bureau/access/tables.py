@@ -27,6 +27,7 @@ answered_request = Table(
     Index(None, "at"),
 )
 
+# Officers at their browsers. No roles: what he may do is said by his posts of the day.
 login_session = Table(
     "login_session",
     metadata,
@@ -40,4 +41,23 @@ login_session = Table(
     Column("stepped_up_at", DateTime(timezone=True)),
     Index(None, "used_at"),
 )
-"""Officers at their browsers. No roles: what he may do is said by his posts of the day."""
+
+citizen_session = Table(
+    "citizen_session",
+    metadata,
+    Column("token_hash", LargeBinary, primary_key=True),  # SHA-256, as above
+    Column("apply_no", Text, nullable=False),
+    Column("began_at", DateTime(timezone=True), nullable=False),
+    Index(None, "began_at"),
+)
+
+# Wrong proofs by case number and by address of the network: both are known only to who asks for the same again.
+citizen_try = Table(
+    "citizen_try",
+    metadata,
+    Column("subject", BlindIndex("citizen_try.subject"), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("last_at", DateTime(timezone=True), nullable=False),
+    Column("wait_until", DateTime(timezone=True)),
+    Index(None, "last_at"),
+)

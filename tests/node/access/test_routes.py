@@ -9,7 +9,8 @@ import pytest
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from services.bureau.access.calls import Act, Public, declared_action
+from services.bureau.access.calls import Act, Declares, Public, declared_action
+from services.bureau.access.citizens import CitizenPage
 from services.bureau.access.rules import ACTIONS
 from services.bureau.app import build_peer_door, build_web
 from tests.node.access.expected import PAGES, ROUTES
@@ -29,9 +30,9 @@ SOME = "01999999-0000-7000-8000-000000000001"  # what stands for any name in a p
 DEVELOPMENT = {"/dev/.well-known/openid-configuration", "/dev/jwks", "/dev/token", "/dev/authorize"}
 
 
-def declared(app: FastAPI) -> dict[tuple[str, str], Act | Public | None]:
+def declared(app: FastAPI) -> dict[tuple[str, str], Declares | None]:
     """What each route of the application and of what is mounted in it declares, by method and path."""
-    found: dict[tuple[str, str], Act | Public | None] = {}
+    found: dict[tuple[str, str], Declares | None] = {}
     for context in iter_route_contexts(app.routes):
         if context.path in DOCUMENTS:
             continue
@@ -43,7 +44,7 @@ def declared(app: FastAPI) -> dict[tuple[str, str], Act | Public | None]:
 
 def test_every_route_of_the_web_door_declares_the_action_that_was_written_down(quiet_shanghai: Bureau) -> None:
     found = declared(build_web(quiet_shanghai.wiring))
-    actions = {f"{method} {path}": said.action for (method, path), said in found.items() if isinstance(said, Act)}
+    actions = {f"{method} {path}": said.action for (method, path), said in found.items() if isinstance(said, Act | CitizenPage)}
     assert {name: action for name, action in actions.items() if name not in PAGES} == {one.name: one.action for one in ROUTES}
     everybody = {f"{method} {path}": "public" for (method, path), said in found.items() if isinstance(said, Public)}
     assert {name: said for name, said in (actions | everybody).items() if name in PAGES} == PAGES
@@ -82,7 +83,8 @@ async def test_a_page_is_for_who_is_logged_in(quiet_shanghai: Bureau, browse: Br
             continue
         path = re.sub(r"{\w+}", SOME, path)
         answer = await (browser.get(path) if method == "GET" else browser.send(path))
-        wanted = (303, f"/login?{urlencode({'next': path})}") if method == "GET" else (401, None)
+        door = "/c/track?again=yes" if path.startswith("/c/") else f"/login?{urlencode({'next': path})}"
+        wanted = (303, door) if method == "GET" else (401, None)
         assert (answer.status_code, answer.headers.get("location")) == wanted, name
 
 

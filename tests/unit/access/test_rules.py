@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.bureau.access import rules
-from services.bureau.access.callers import OFFICER_ROLES, Officer, Peer, Post, Role
+from services.bureau.access.callers import CITIZEN, OFFICER_ROLES, Citizen, Officer, Peer, Post, Role
 from services.bureau.access.rules import ACTIONS, PURPOSES, RULES, Denied, Facts, Grant, NotSteppedUp, decide, reach
 
 HERE = Path(__file__).parent
@@ -37,6 +37,7 @@ def read_expected(name: str) -> list[dict[str, str]]:
     return list(csv.DictReader(lines))
 
 
+OF_CITIZENS = "transfers.track"
 OFFICERS = read_expected("expected_officers.csv")
 PEERS = read_expected("expected_peers.csv")
 
@@ -122,7 +123,7 @@ def test_peer_may_ask_exactly_what_is_written_down(row: dict[str, str], role: st
 
 
 def test_expected_tables_name_every_action_of_the_rules() -> None:
-    assert {row["action"] for row in OFFICERS + PEERS} == ACTIONS
+    assert {row["action"] for row in OFFICERS + PEERS} | {OF_CITIZENS} == ACTIONS
 
 
 @pytest.mark.parametrize("row", OFFICERS, ids=lambda row: row["action"])
@@ -137,6 +138,23 @@ def test_officer_of_ours_may_not_use_a_peers_door(row: dict[str, str]) -> None:
     for role in Role:
         facts = replace(OWN, purpose="household_transfer", case_open=True)
         assert is_allowed(officer(role), row["action"], facts) is None
+
+
+def test_a_citizen_may_follow_the_proved_case_and_do_nothing_else() -> None:
+    citizen = Citizen("QY1")
+    facts = replace(OWN, purpose="household_transfer", case_open=True)
+    for action in sorted(ACTIONS):
+        for apply_no in ("QY1", "QY2", None):
+            allowed = True
+            try:
+                decide(citizen, action, replace(facts, apply_no=apply_no), DAY)
+            except Denied:
+                allowed = False
+            assert allowed == (action == OF_CITIZENS and apply_no == "QY1"), (action, apply_no)
+    for role in Role:
+        own_case = replace(facts, apply_no="QY1")
+        assert is_allowed(officer(role), OF_CITIZENS, own_case) is None
+        assert is_allowed(peer(role), OF_CITIZENS, own_case) is None
 
 
 def test_action_without_rule_is_denied_to_everybody() -> None:
@@ -197,12 +215,13 @@ def test_no_two_rules_speak_of_one_role_and_action() -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.action}-{rule.scope}")
 def test_rule_uses_known_words_and_names_its_basis(rule: rules.Rule) -> None:
-    assert rule.roles <= (OFFICER_ROLES if rule.callers is Officer else frozenset(Role))
+    known = {Officer: OFFICER_ROLES, Peer: frozenset(Role), Citizen: frozenset({CITIZEN})}
+    assert rule.roles <= known[rule.callers]
     assert rule.purposes
     assert rule.purposes <= PURPOSES
     assert rule.implied is None or rule.implied in rule.purposes
     assert rule.basis
-    assert not (rule.step_up and rule.callers is Peer)  # nobody asks a peer's officer
+    assert not (rule.step_up and rule.callers is not Officer)  # nobody asks a peer's officer, or a citizen
 
 
 def test_reach_tells_how_far_a_list_may_go() -> None:

@@ -132,6 +132,23 @@ def upgrade() -> None:
         postgresql_where=sa.text("household_no ~ '^[0-9]{9}$'"),
     )
     op.create_table(
+        "citizen_session",
+        sa.Column("token_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("apply_no", sa.Text(), nullable=False),
+        sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_citizen_session")),
+    )
+    op.create_index(op.f("ix_citizen_session_began_at"), "citizen_session", ["began_at"], unique=False)
+    op.create_table(
+        "citizen_try",
+        sa.Column("subject", sa.LargeBinary(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("wait_until", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("subject", name=op.f("pk_citizen_try")),
+    )
+    op.create_index(op.f("ix_citizen_try_last_at"), "citizen_try", ["last_at"], unique=False)
+    op.create_table(
         "login_session",
         sa.Column("token_hash", sa.LargeBinary(), nullable=False),
         sa.Column("badge_no", sa.Text(), nullable=False),
@@ -512,6 +529,10 @@ def downgrade() -> None:
     op.drop_index("ix_outbox_unsent", table_name="outbox", postgresql_where=sa.text("sent_at IS NULL"))
     op.drop_index("ix_outbox_key", table_name="outbox")
     op.drop_table("login_session")
+    op.drop_index(op.f("ix_citizen_try_last_at"), table_name="citizen_try")
+    op.drop_table("citizen_try")
+    op.drop_index(op.f("ix_citizen_session_began_at"), table_name="citizen_session")
+    op.drop_table("citizen_session")
     op.drop_table("outbox")
     op.drop_index("ix_household_numbered", table_name="household", postgresql_where=sa.text("household_no ~ '^[0-9]{9}$'"))
     op.drop_table("household")
