@@ -272,7 +272,8 @@ def _render(
     values = {
         **shown,
         "typed": answers,
-        "faults": faults or shown.get("faults", ()),
+        "faults": intake.placed(faults or shown.get("faults", ())),
+        "label_of": intake.label_of,
         "step": step,
         "steps": intake.STEPS,
         "back": BACK.get(step),
