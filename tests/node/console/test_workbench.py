@@ -147,3 +147,29 @@ async def test_who_may_work_sees_his_own_queues_only(quiet_shanghai: Bureau, bro
         own = {one.name for one in QUEUES[posts[0].role]}
         for name in {one.name for queues in QUEUES.values() for one in queues}:
             assert (await browser.get(f"/w/queue/{name}")).status_code == (200 if name in own else 404), name
+
+
+async def test_an_answer_that_is_late_and_the_most_urgent_case_stand_on_the_workbench(shanghai: Bureau, browse: Browse) -> None:
+    drafted = await at_destination(shanghai, "DRAFT", application(mover(1)))
+    approved = await at_destination(shanghai, "APPROVED")
+    browser = await browse(shanghai, COUNTER)
+    page = (await browser.get("/w")).text
+    assert "没有超时的答复" in page
+    assert page.index(f"/w/case/{approved}/trace") < page.index('data-queue="settle"')  # its permit ends; a draft has no end
+    shanghai.on(2021, 1, 20)
+    page = (await browser.get("/w")).text
+    assert "没有超时的答复" not in page
+    assert f'href="/w/case/{approved}"' in page
+    assert f'href="/w/case/{drafted}"' not in page
+    near = (await (await browse(shanghai, "D31011")).get("/w")).text
+    assert "没有超时的答复" in near
+
+
+async def test_the_links_say_who_was_heard_and_who_does_not_answer(shanghai: Bureau, browse: Browse) -> None:
+    browser = await browse(shanghai, COUNTER)
+    assert (await browser.get("/w")).text.count("尚未收到消息") == 3
+    case = await at_destination(shanghai, "CERTIFIED")  # a message of Zhejiang's has come
+    assert (await browser.get("/w")).text.count("连接正常") == 1
+    shanghai.peers.down = {"zhejiang"}
+    await shanghai.act(COUNTER, case, "look-up")
+    assert "无应答" in (await browser.get("/w")).text

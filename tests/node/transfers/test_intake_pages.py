@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from services.bureau.transfers import acts
 from tests.node.browser import Browser, form_to
 from tests.node.bureau import Bureau
 from tests.node.conftest import Browse
@@ -227,3 +228,20 @@ async def test_who_is_not_at_the_counter_takes_nothing(quiet_shanghai: Bureau, b
         browser = await browse(quiet_shanghai, officer)
         assert (await browser.get("/w/intake")).status_code == 403
         assert (await browser.send("/w/intake")).status_code == 403
+
+
+async def test_what_nobody_goes_on_with_and_what_is_done_is_swept(shanghai: Bureau, browse: Browse) -> None:
+    browser = await browse(shanghai, COUNTER)
+    await begun(browser)
+    done = await filled(browser)
+    await browser.send(f"{done}/check", {"go": "submit"})
+
+    async def left() -> int:
+        await shanghai.wiring.database.run(acts.forget_drafts, name="sweep")
+        return len(await shanghai.rows("SELECT id FROM intake_draft"))
+
+    assert await left() == 2
+    shanghai.machine.offset = timedelta(minutes=16)
+    assert await left() == 1
+    shanghai.machine.offset = timedelta(days=30, minutes=1)
+    assert await left() == 0

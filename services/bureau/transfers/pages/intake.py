@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from services.bureau.access.calls import Call
 from services.bureau.access.page_calls import page, typed
+from services.bureau.population.rules import RELATION_LABELS
 from services.bureau.stations import acts as stations
 from services.bureau.stations.rules import is_registration_station
 from services.bureau.transfers import acts
@@ -271,12 +272,13 @@ def _render(
     values = {
         **shown,
         "typed": answers,
-        "faults": faults or shown.get("faults", ()),
+        "faults": intake.placed(faults or shown.get("faults", ())),
+        "label_of": intake.label_of,
         "step": step,
         "steps": intake.STEPS,
         "back": BACK.get(step),
         "reasons": intake.REASON_LABELS,
-        "relations": intake.RELATION_LABELS,
+        "relations": RELATION_LABELS,
         "step_of": intake.step_of,
         "said_by": lambda field: _said_by(answers.get(field, "").upper()),
     }

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
@@ -44,23 +45,48 @@ REASON_LABELS: Final[Mapping[str, str]] = MappingProxyType(
         "RETURNED_FROM_ABROAD": N_("Returned from study abroad"),
     }
 )
-RELATION_LABELS: Final[Mapping[str, str]] = MappingProxyType(
+
+
+FIELD_LABELS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "02": N_("head of household"),
-        "11": N_("husband"),
-        "12": N_("wife"),
-        "20": N_("son"),
-        "30": N_("daughter"),
-        "40": N_("grandchild"),
-        "51": N_("father"),
-        "52": N_("mother"),
-        "60": N_("grandparent"),
-        "70": N_("sibling"),
-        "97": N_("other relative"),
+        "applicant.citizen_id_no": N_("Id number"),
+        "applicant.name": N_("Name"),
+        "applicant.phone": N_("Telephone"),
+        "applicant.relation_to_head_code": N_("Relation to the head of that household"),
+        "origin.station_code": N_("Station at which the applicant is registered now"),
+        "origin.division_code": N_("Station at which the applicant is registered now"),
+        "origin.address": N_("Address as on the booklet"),
+        "reason_code": N_("Reason"),
+        "reason_text": N_("Remarks"),
+        "applied_on": N_("Date on the paper form"),
+        "sponsor": N_("Name of the relative"),
+        "sponsor.name": N_("Name of the relative"),
+        "sponsor.citizen_id_no": N_("Id number of the relative"),
+        "destination.household_no": N_("Household number"),
+        "destination.address": N_("Address of the new home"),
+        "notice_signed": N_("Notice signed"),
+        "citizen_id_no": N_("Id number"),
+        "name": N_("Name"),
+        "relation_to_applicant_code": N_("Relation to the applicant"),
+        "relation_to_head_code": N_("Relation to the head of the new household"),
     }
 )
-"""The relations of GB/T 4761 that an intake offers."""
-HEAD: Final = "02"
+"""How a field is called; of a member by the last part of its name."""
+# A fault of what the officer does not type stands at what he chose instead.
+STANDS_AT: Final[Mapping[str, str]] = MappingProxyType({"origin.division_code": "origin.station_code", "sponsor": "sponsor.name"})
+
+
+def label_of(field: str) -> tuple[str, int | None]:
+    """What a field is called (a msgid, "" when it has no name), and of which member it is (from 1), if of one."""
+    member = re.match(r"members\.(\d+)", field)
+    label = FIELD_LABELS.get(field.rpartition(".")[2] if member else field, "")
+    return label, int(member[1]) + 1 if member else None
+
+
+def placed(faults: Sequence[Fault]) -> list[Fault]:
+    """The faults at the fields that an officer sees, each place and rule once; a missing category is its missing reason."""
+    moved = [replace(one, field=STANDS_AT.get(one.field, one.field)) for one in faults if one.field != "category"]
+    return list({(one.field, one.rule): one for one in moved}.values())
 
 
 def category_of(reason: str) -> str | None:
@@ -141,5 +167,5 @@ def read(answers: Mapping[str, str], *, division_code: str) -> tuple[Application
 
 
 def faults_on(step: str, faults: Sequence[Fault]) -> list[Fault]:
-    """Those that stand on the page of a step; a reason that is missing makes its category wrong too, which nobody typed."""
-    return [one for one in faults if one.field != "category" and belongs(one.field, step)]
+    """Those that stand on the page of a step."""
+    return [one for one in placed(faults) if belongs(one.field, step)]
