@@ -18,6 +18,7 @@ from services.bureau.transfers.acts.following import (
     Trace,
     acts_of,
     changes_since,
+    is_as_seen,
     may,
     owed_rows,
     read_audit_of_case,
@@ -25,6 +26,7 @@ from services.bureau.transfers.acts.following import (
     require_act,
     require_unchanged,
     reveal_numbers,
+    seen_as,
     trace_of,
 )
 from services.bureau.transfers.acts.holding import Holder, colleagues_of, hand_over, holders_of, take_case
@@ -89,6 +91,7 @@ __all__ = [
     "forget_drafts",
     "hand_over",
     "holders_of",
+    "is_as_seen",
     "is_open_case",
     "judge",
     "keep_answers",
@@ -119,6 +122,7 @@ __all__ = [
     "reveal_numbers",
     "say_anew",
     "seal",
+    "seen_as",
     "settle",
     "silent_since",
     "submit",

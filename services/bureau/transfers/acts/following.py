@@ -24,6 +24,7 @@ from shared.database import Session
 from shared.identifiers.texts import N_
 from shared.messaging.tables import outbox, owed, receipt
 
+DEADLINES_FRESH_SECONDS = 300  # of a page that is left open; its countdown has no seconds
 ROWS_SHOWN = 200  # more letters and rows than any honest case has
 
 SENT = (
@@ -92,6 +93,20 @@ async def _restoration_is_due(session: Session, case: Case) -> bool:
     return any(
         one.resident is not None and one.resident.restoration_due for one in await registered_of(session, case, lock=False)
     )
+
+
+async def is_as_seen(session: Session, officer: Officer, case_id: UUID, seen: str) -> bool:
+    """Whether a page that follows by itself shows the case as it is: then nothing of it is told, and nothing is audited.
+
+    What is being settled is looked at each time, because its close may have to be asked for. Raises NoSuchCase, Denied."""
+    case = await load_for_officer(session, case_id, lock=False)
+    require(session, officer, "transfers.read", case)
+    return not case.in_state(State.SETTLING) and seen == seen_as(session, case)
+
+
+def seen_as(session: Session, case: Case) -> str:
+    """What a page remembers of what it shows: the case's version, and how old its deadlines are."""
+    return f"{case.version}.{int(session.node.business_now().timestamp()) // DEADLINES_FRESH_SECONDS}"
 
 
 async def require_unchanged(session: Session, officer: Officer, action: str, case_id: UUID, version: int) -> None:

@@ -24,9 +24,12 @@ Reads = Annotated[Call, Depends(page("transfers.read"))]
 
 
 @router.get("/w/case/{case}")
-async def overview(request: Request, case: UUID, call: Reads, done: str = "") -> Response:
+async def overview(request: Request, case: UUID, call: Reads, done: str = "", seen: str = "") -> Response:
     """概要. While it is being settled the origin is asked first: its close settles the case on the spot."""
     call = about(call, case)
+    follows = "hx-request" in request.headers and bool(seen)
+    if follows and await call.read(lambda session: acts.is_as_seen(session, call.officer, case, seen)):
+        return Response(status_code=204)
     shown = await call.read(lambda session: look_at(session, call, case))
     if shown.case.in_state(State.SETTLING):
         await ask_counterpart(call.wiring, shown.case)
