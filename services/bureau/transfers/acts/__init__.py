@@ -27,6 +27,8 @@ from services.bureau.transfers.acts.following import (
     require_unchanged,
     reveal_numbers,
     seen_as,
+    seen_letters,
+    trace_is_as_seen,
     trace_of,
 )
 from services.bureau.transfers.acts.holding import Holder, colleagues_of, hand_over, holders_of, take_case
@@ -123,12 +125,14 @@ __all__ = [
     "say_anew",
     "seal",
     "seen_as",
+    "seen_letters",
     "settle",
     "silent_since",
     "submit",
     "submit_draft",
     "supplemented",
     "take_case",
+    "trace_is_as_seen",
     "trace_of",
     "void",
     "wait",

@@ -139,6 +139,28 @@ async def trace_of(session: Session, case: Case) -> Trace:
     )
 
 
+def seen_letters(trace: Trace, owed_now: Sequence[Any]) -> str:
+    """What a page remembers of the letters that it shows: how many there are, in each of their conditions, and of asks."""
+    sent, received = [one.row for one in trace.sent], [one.row for one in trace.received]
+    counts = (
+        len(sent),
+        sum(one.sent_at is None for one in sent),
+        sum(one.attempts for one in sent),
+        len(received),
+        sum(one.applied_at is None for one in received),
+        sum(one.asks for one in owed_now),
+    )
+    return ".".join(map(str, counts))
+
+
+async def trace_is_as_seen(session: Session, officer: Officer, case_id: UUID, seen: str) -> bool:
+    """As `is_as_seen`, for the letters of the case. Raises NoSuchCase, Denied."""
+    case = await load_for_officer(session, case_id, lock=False)
+    require(session, officer, "transfers.read", case)
+    now = seen_letters(await trace_of(session, case), await owed_rows(session, case))
+    return seen == f"{seen_as(session, case)}.{now}"
+
+
 async def read_audit_of_case(session: Session, officer: Officer, case_id: UUID) -> tuple[Case, Sequence[Any]]:
     """The audit log of one case, newest first; that it was read is a row too. Raises NoSuchCase, Denied."""
     case = await load_for_officer(session, case_id, lock=False)
