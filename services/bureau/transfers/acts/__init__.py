@@ -67,6 +67,7 @@ from services.bureau.transfers.acts.reading import (
     say_anew,
     silent_since,
 )
+from services.bureau.transfers.acts.searching import search
 from services.bureau.transfers.acts.settlement import SettlementForm, request_reissue, settle
 
 __all__ = [
@@ -124,6 +125,7 @@ __all__ = [
     "reveal_numbers",
     "say_anew",
     "seal",
+    "search",
     "seen_as",
     "seen_letters",
     "settle",

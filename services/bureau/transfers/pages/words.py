@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from services.bureau.access.calls import ROLE_NAMES
-from services.bureau.population.rules import ResidentRow
+from services.bureau.population.rules import RELATION_LABELS, ResidentRow
 from services.bureau.population.tables import HoldKind
 from services.bureau.transfers.rules.comparison import SEXES
 from services.bureau.transfers.rules.errors import ACTS
@@ -117,6 +117,7 @@ WORDS: Final[Mapping[str, Any]] = MappingProxyType(
         "slip_names": SLIPS,
         "return_texts": RETURN_TEXTS,
         "sexes": SEXES,
+        "relations": RELATION_LABELS,
         "act_name": act_name,
         "age": age,
         "translated": translated,
