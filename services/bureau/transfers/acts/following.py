@@ -24,6 +24,7 @@ from shared.database import Session
 from shared.identifiers.texts import N_
 from shared.messaging.tables import outbox, owed, receipt
 
+DEADLINES_FRESH_SECONDS = 300  # of a page that is left open; its countdown has no seconds
 ROWS_SHOWN = 200  # more letters and rows than any honest case has
 
 SENT = (
@@ -94,6 +95,20 @@ async def _restoration_is_due(session: Session, case: Case) -> bool:
     )
 
 
+async def is_as_seen(session: Session, officer: Officer, case_id: UUID, seen: str) -> bool:
+    """Whether a page that follows by itself shows the case as it is: then nothing of it is told, and nothing is audited.
+
+    What is being settled is looked at each time, because its close may have to be asked for. Raises NoSuchCase, Denied."""
+    case = await load_for_officer(session, case_id, lock=False)
+    require(session, officer, "transfers.read", case)
+    return not case.in_state(State.SETTLING) and seen == seen_as(session, case)
+
+
+def seen_as(session: Session, case: Case) -> str:
+    """What a page remembers of what it shows: the case's version, and how old its deadlines are."""
+    return f"{case.version}.{int(session.node.business_now().timestamp()) // DEADLINES_FRESH_SECONDS}"
+
+
 async def require_unchanged(session: Session, officer: Officer, action: str, case_id: UUID, version: int) -> None:
     """Lock the case, if it still is as the officer saw it. Raises NoSuchCase, Denied, CaseChanged."""
     case = await load_for(session, officer, action, case_id)
@@ -122,6 +137,28 @@ async def trace_of(session: Session, case: Case) -> Trace:
         [Letter(said(done, case.side, one.created_at), one) for one in ours],
         [Letter(heard(done, one.applied_at), one) for one in received],
     )
+
+
+def seen_letters(trace: Trace, owed_now: Sequence[Any]) -> str:
+    """What a page remembers of the letters that it shows: how many there are, in each of their conditions, and of asks."""
+    sent, received = [one.row for one in trace.sent], [one.row for one in trace.received]
+    counts = (
+        len(sent),
+        sum(one.sent_at is None for one in sent),
+        sum(one.attempts for one in sent),
+        len(received),
+        sum(one.applied_at is None for one in received),
+        sum(one.asks for one in owed_now),
+    )
+    return ".".join(map(str, counts))
+
+
+async def trace_is_as_seen(session: Session, officer: Officer, case_id: UUID, seen: str) -> bool:
+    """As `is_as_seen`, for the letters of the case. Raises NoSuchCase, Denied."""
+    case = await load_for_officer(session, case_id, lock=False)
+    require(session, officer, "transfers.read", case)
+    now = seen_letters(await trace_of(session, case), await owed_rows(session, case))
+    return seen == f"{seen_as(session, case)}.{now}"
 
 
 async def read_audit_of_case(session: Session, officer: Officer, case_id: UUID) -> tuple[Case, Sequence[Any]]:

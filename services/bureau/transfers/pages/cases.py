@@ -24,9 +24,12 @@ Reads = Annotated[Call, Depends(page("transfers.read"))]
 
 
 @router.get("/w/case/{case}")
-async def overview(request: Request, case: UUID, call: Reads, done: str = "") -> Response:
+async def overview(request: Request, case: UUID, call: Reads, done: str = "", seen: str = "") -> Response:
     """概要. While it is being settled the origin is asked first: its close settles the case on the spot."""
     call = about(call, case)
+    follows = "hx-request" in request.headers and bool(seen)
+    if follows and await call.read(lambda session: acts.is_as_seen(session, call.officer, case, seen)):
+        return Response(status_code=204)
     shown = await call.read(lambda session: look_at(session, call, case))
     if shown.case.in_state(State.SETTLING):
         await ask_counterpart(call.wiring, shown.case)
@@ -60,11 +63,16 @@ async def comparison(request: Request, case: UUID, call: Annotated[Call, Depends
 
 
 @router.get("/w/case/{case}/trace")
-async def trace(request: Request, case: UUID, call: Reads, ask: str = "", done: str = "") -> Response:
+async def trace(request: Request, case: UUID, call: Reads, ask: str = "", done: str = "", seen: str = "") -> Response:
     """流转: our letters and theirs, what is owed; on demand how the case stands at the other bureau, now."""
     call = about(call, case)
-    shown = await call.read(lambda session: look_at(session, call, case))
-    told = await ask_counterpart(call.wiring, shown.case) if ask else None
+    follows = "hx-request" in request.headers and bool(seen)
+    if follows and await call.read(lambda session: acts.trace_is_as_seen(session, call.officer, case, seen)):
+        return Response(status_code=204)
+    told = None
+    if ask:
+        asked = await call.read(lambda session: look_at(session, call, case))
+        told = await ask_counterpart(call.wiring, asked.case)
 
     async def unit(session: Session) -> tuple[Any, Trace, Any]:
         again = await look_at(session, call, case)
@@ -73,7 +81,8 @@ async def trace(request: Request, case: UUID, call: Reads, ask: str = "", done: 
 
     shown, letters, heard = await call.read(unit)
     labels = {} if told is None or told.answer is None else _labels_there(shown.case.side.other, told.answer.states)
-    given = {"letters": letters, "heard": heard, "told": told, "states_there": labels}
+    now_seen = f"{shown.seen}.{acts.seen_letters(letters, shown.owed)}"
+    given = {"letters": letters, "seen": now_seen, "heard": heard, "told": told, "states_there": labels}
     return render(request, call, shown, "trace.html", tab="trace", done=BY_NAME.get(done), **given)
 
 

@@ -74,6 +74,8 @@ class Shown:
     colleagues: Sequence[Mapping[str, Any]]
     """To whom this officer can hand the case over; empty for who cannot hold it."""
     takes: bool
+    seen: str
+    """What a page that follows by itself sends back, to be told only what has changed."""
 
     @property
     def slips(self) -> list[str]:
@@ -122,6 +124,7 @@ async def look_at(session: Session, call: Call, case_id: UUID) -> Shown:
         holders=await acts.holders_of(session, case),
         colleagues=await acts.colleagues_of(session, call.officer) if takes else (),
         takes=takes,
+        seen=acts.seen_as(session, case),
     )
 
 

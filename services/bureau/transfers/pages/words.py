@@ -1,11 +1,12 @@
 """Words of the pages of a case for what the slice knows as codes."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
 from services.bureau.access.calls import ROLE_NAMES
-from services.bureau.population.rules import ResidentRow
+from services.bureau.population.rules import RELATION_LABELS, ResidentRow
 from services.bureau.population.tables import HoldKind
 from services.bureau.transfers.rules.comparison import SEXES
 from services.bureau.transfers.rules.errors import ACTS
@@ -15,6 +16,7 @@ from shared.identifiers.division import full_division_name
 from shared.identifiers.texts import N_
 
 Say = Callable[..., str]
+MINUTE, HOUR = 60, 3600
 HOLDS: Final = {
     HoldKind.RESTRICTED_PERSON.value: N_("restricted person"),
     HoldKind.OTHER_BUSINESS.value: N_("other business running"),
@@ -79,6 +81,16 @@ def act_name(action: str, say: Say) -> str:
     return say(known[word]) if word in known else word
 
 
+def age(span: timedelta, say: Say) -> str:
+    """How old a knowledge is, in its largest unit."""
+    seconds = max(0, int(span.total_seconds()))
+    if seconds < MINUTE:
+        return say(N_("{count} s ago"), count=seconds)
+    if seconds < HOUR:
+        return say(N_("{count} min ago"), count=seconds // MINUTE)
+    return say(N_("{count} h ago"), count=seconds // HOUR)
+
+
 def translated(pairs: Sequence[tuple[str, str]], say: Say) -> list[tuple[str, str]]:
     return [(key, say(text)) for key, text in pairs]
 
@@ -105,7 +117,9 @@ WORDS: Final[Mapping[str, Any]] = MappingProxyType(
         "slip_names": SLIPS,
         "return_texts": RETURN_TEXTS,
         "sexes": SEXES,
+        "relations": RELATION_LABELS,
         "act_name": act_name,
+        "age": age,
         "translated": translated,
         "return_options": return_options,
         "new_heads": new_heads,

@@ -5,8 +5,10 @@ from fastapi.routing import iter_route_contexts
 from services.bureau.app import build_web
 from tests.node.bureau import Bureau
 
-# Written by hand: the API's routes of a case, and the page's form that does the same. Opening a case is the intake's.
+# Written by hand: the API's routes of transfers, and the page or form that does the same.
 FORMS = {
+    "GET /api/v1/transfers": "GET /w/queue/{name}",
+    "POST /api/v1/transfers": "POST /w/intake/transfer/{draft}/{step}",
     "POST /api/v1/transfers/{case}/accept": "POST /w/case/{case}/accept",
     "POST /api/v1/transfers/{case}/ask-supplement": "POST /w/case/{case}/ask-supplement",
     "POST /api/v1/transfers/{case}/supplemented": "POST /w/case/{case}/supplemented",
@@ -37,6 +39,6 @@ def test_every_act_of_the_api_has_its_form(quiet_shanghai: Bureau) -> None:
         for context in iter_route_contexts(build_web(quiet_shanghai.wiring).routes)
         for method in (getattr(context, "methods", None) or ())
     }
-    of_the_api = {route for route in routes if "/api/v1/transfers/{case}" in route and not route.startswith("HEAD")}
+    of_the_api = {route for route in routes if "/api/v1/transfers" in route and not route.startswith("HEAD")}
     assert of_the_api == set(FORMS)
     assert set(FORMS.values()) <= routes

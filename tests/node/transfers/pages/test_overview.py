@@ -139,6 +139,26 @@ async def test_whole_numbers_are_shown_after_a_row_in_the_audit_log(shanghai: Bu
     assert (row.actor, str(row.case_id), list(row.fields)) == (COUNTER, case, ["citizen_id_no"])
 
 
+async def test_a_page_that_follows_by_itself_is_told_only_what_has_changed(shanghai: Bureau, browse: Browse) -> None:
+    case = await at_destination(shanghai, "ACCEPTED")
+    browser = await browse(shanghai, COUNTER)
+    page = await browser.get(f"/w/case/{case}")
+    (seen,) = re.findall(r'name="seen" value="([0-9.]+)"', page.text)
+    reads = len(await shanghai.audit("transfers.read"))
+    same = await browser.get(f"/w/case/{case}?seen={seen}", HX_Request="true")
+    assert (same.status_code, same.text) == (204, "")
+    assert len(await shanghai.audit("transfers.read")) == reads
+    by_hand = await browser.get(f"/w/case/{case}?seen={seen}")
+    assert by_hand.status_code == 200
+    await shanghai.done(COUNTER, case, "submit")
+    news = await browser.get(f"/w/case/{case}?seen={seen}", HX_Request="true")
+    assert news.status_code == 200
+    assert "审批中" in news.text
+    assert len(await shanghai.audit("transfers.read")) == reads + 2
+    other = await (await browse(shanghai, "D31011")).get(f"/w/case/{case}?seen={seen}", HX_Request="true")
+    assert other.status_code == 403
+
+
 async def test_the_audit_of_a_case_is_the_auditors(shanghai: Bureau, browse: Browse) -> None:
     case = await at_destination(shanghai, "ACCEPTED")
     answer = await (await browse(shanghai, AUDITOR)).get(f"/w/case/{case}/audit")

@@ -22,7 +22,7 @@ async def test_before_the_signature_it_says_who_answers(shanghai: Bureau, browse
     case, browser = await at_the_counter(shanghai, browse)
     answer = await browser.get(f"/w/case/{case}/settle")
     assert answer.status_code == 200, answer.text
-    for told in ("浙江", "有应答", "总线正常", "最近收到", "签字落户", "浙迁00000001", WANG.name):
+    for told in ("浙江", "有应答", "总线正常", "最近收到", "秒前", "签字落户", "浙迁00000001", WANG.name):
         assert told in answer.text, told
     assert "先签字，后领取" not in answer.text
     assert [type(asked.question) for _, asked in shanghai.peers.asked] == [TransferState]

@@ -1,5 +1,7 @@
 """流转: letters of both bureaus with their times, what is owed, and asking how it stands there."""
 
+import re
+
 from shared.contract.questions import PlaceState, TransferState, TransferStateAnswer
 from tests.node.bureau import Bureau
 from tests.node.conftest import Browse
@@ -45,6 +47,21 @@ async def test_how_it_stands_there_is_asked_on_demand(shanghai: Bureau, browse: 
     silent = await browser.get(f"/w/case/{case}/trace?ask=yes")
     assert silent.status_code == 200
     assert "无应答" in silent.text
+
+
+async def test_it_follows_by_itself_and_is_told_only_what_has_changed(shanghai: Bureau, browse: Browse) -> None:
+    case = await at_destination(shanghai, "APPROVED")
+    browser = await browse(shanghai, COUNTER)
+    page = await browser.get(f"/w/case/{case}/trace")
+    (seen,) = re.findall(r'name="seen" value="([0-9.]+)"', page.text)
+    reads = len(await shanghai.audit("transfers.read"))
+    path = f"/w/case/{case}/trace?seen={seen}"
+    assert (await browser.get(path, HX_Request="true")).status_code == 204
+    assert len(await shanghai.audit("transfers.read")) == reads
+    await shanghai.rows("UPDATE outbox SET sent_at = now() RETURNING seq")
+    news = await browser.get(path, HX_Request="true")
+    assert news.status_code == 200
+    assert "等待中" not in news.text
 
 
 async def test_the_operator_sees_the_letters_and_no_person(shanghai: Bureau, browse: Browse) -> None:
