@@ -17,6 +17,7 @@ from services.bureau.access.calls import forget_answers
 from services.bureau.access.citizens import forget_citizens
 from services.bureau.access.sessions import forget_sessions
 from services.bureau.stations import acts as stations
+from services.bureau.transfers.acts import forget_drafts
 from services.bureau.wiring import Wiring
 from shared.audit import AuditEntry, write_audit
 from shared.database import DatabaseDown, OutcomeUnknown, Session
@@ -250,6 +251,7 @@ class Worker:
             await self._wiring.bus_database.run(forget_answers, name="sweep.answers")
             await self._wiring.bus_database.run(forget_sessions, name="sweep.sessions")
             await self._wiring.bus_database.run(forget_citizens, name="sweep.citizens")
+            await self._wiring.bus_database.run(forget_drafts, name="sweep.drafts")
             self._wiring.health.progressed("sweeper", within=2 * SWEEP_SECONDS)
             await asyncio.sleep(SWEEP_SECONDS)
 

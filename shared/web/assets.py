@@ -20,7 +20,7 @@ BUNDLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "app.css": (*("css/tokens.css", "css/base.css", "css/forms.css"), *("css/citizen.css", "css/desk.css", "css/cases.css")),
         "shield.svg": ("shield.svg",),
-        "app.js": ("vendor/htmx.min.js", "vendor/hx-sse.min.js", "js/drafts.js", "js/keys.js", "js/live.js"),
+        "app.js": ("vendor/htmx.min.js", "vendor/hx-sse.min.js", "js/drafts.js", "js/keys.js", "js/live.js", "js/intake.js"),
     }
 )
 TYPES = MappingProxyType({"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"})

@@ -147,7 +147,7 @@ RULES: tuple[Rule, ...] = (
         CASE,
     ),
     *_rules("transfers.settle transfers.void", {Role.COUNTER}, Scope.STATION, CASE, step_up=True),
-    *_rules("transfers.approve", {Role.POPULATION_OFFICE}, Scope.REGION, CASE),
+    *_rules("transfers.approve transfers.look_up_origin", {Role.POPULATION_OFFICE}, Scope.REGION, CASE),
     *_rules("transfers.void", {Role.POPULATION_OFFICE}, Scope.REGION, CASE, step_up=True),
     *_rules("transfers.approve_talent transfers.refuse", {Role.POPULATION_OFFICE, Role.HRSS}, Scope.REGION, CASE),
     # At the origin

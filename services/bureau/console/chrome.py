@@ -56,7 +56,9 @@ class Chrome:
         members = {one.code: one.name for one in wiring.node.trust.current.bureaus}
         return {
             "bureau": wiring.node.bureau,
-            "bureau_names": {code: name if language == "zh" else code.capitalize() for code, name in members.items()},
+            "bureau_names": {
+                code: name_of(code, name) if language == "zh" else code.capitalize() for code, name in members.items()
+            },
             "bureau_badges": {code: badge_of(code) for code in members},
             "officer": None if officer is None else _shown(officer, wiring),
             "navigation": [entry for entry in ENTRIES if officer is not None and officer.role in entry.roles],
@@ -67,6 +69,12 @@ class Chrome:
             "login_again": login_address(request),
             "step_up": login_address(request, step_up=True),
         }
+
+
+def name_of(bureau: str, listed: str) -> str:
+    """As the trust list calls it; a list that only repeats the code leaves it to the province."""
+    province = province_of_bureau(bureau)
+    return province.name if listed == bureau and province is not None else listed
 
 
 def badge_of(bureau: str) -> str:

@@ -239,6 +239,33 @@ case_holder = Table(
     Index("ix_case_holder_badge_no", "badge_no", "role"),
 )
 
+
+class DraftBody(Stored):
+    """What an officer has typed into an intake so far, by field; and once the case is open, what only the receipt may show."""
+
+    answers: dict[str, str] = {}
+    opened_as: str = ""
+    """The answers of which the open case was made, as JSON: when they differ now, the case is opened anew."""
+    looked_up: tuple[dict[str, object], ...] | None = None
+    query_code: str = ""
+    """Until the sweeper takes it: a receipt that did not print can be printed again."""
+
+
+# An intake that is being typed. It is not a case yet: nothing but the officer's own pages shows it.
+intake_draft = Table(
+    "intake_draft",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("badge_no", Text, nullable=False),
+    Column("station_code", Text, nullable=False),
+    Column("case_id", Uuid),
+    Column("submitted_at", DateTime(timezone=True)),
+    Column("body", Encrypted("intake_draft.body", DraftBody), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("updated_at", DateTime(timezone=True), nullable=False),
+    Index("ix_intake_draft_badge_no", "badge_no", "station_code"),
+)
+
 # Numbers of permits and certificates: a sequence, so that two officers never wait for each other; gaps mean nothing.
 document_number = Sequence("document_number", metadata=metadata)
 

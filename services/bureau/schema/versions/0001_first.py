@@ -379,6 +379,19 @@ def upgrade() -> None:
     )
     op.create_index("ix_case_holder_badge_no", "case_holder", ["badge_no", "role"], unique=False)
     op.create_table(
+        "intake_draft",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("badge_no", sa.Text(), nullable=False),
+        sa.Column("station_code", sa.Text(), nullable=False),
+        sa.Column("case_id", sa.Uuid(), nullable=True),
+        sa.Column("submitted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_intake_draft")),
+    )
+    op.create_index("ix_intake_draft_badge_no", "intake_draft", ["badge_no", "station_code"], unique=False)
+    op.create_table(
         "transfer_member",
         sa.Column("counterpart", sa.Text(), nullable=False),
         sa.Column("case_id", sa.Uuid(), nullable=False),
@@ -474,6 +487,8 @@ def downgrade() -> None:
             "side = 'destination' AND state IN ('DRAFT', 'ACCEPTED', 'SUPPLEMENT_REQUIRED', 'UNDER_REVIEW', 'APPROVED', 'CERTIFIED', 'SETTLING')"
         ),
     )
+    op.drop_index("ix_intake_draft_badge_no", table_name="intake_draft")
+    op.drop_table("intake_draft")
     op.drop_index("ix_case_holder_badge_no", table_name="case_holder")
     op.drop_table("case_holder")
     op.drop_index("ix_transfer_member_queue", table_name="transfer_member")

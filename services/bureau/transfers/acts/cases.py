@@ -70,7 +70,8 @@ TOMBSTONES_SINCE = select(func.count()).where(
 )
 OPEN_CASES_OF = (
     select(
-        transfer_case.c.counterpart, transfer_case.c.apply_no, transfer_case.c.accepted_on, transfer_member.c.state_since_business
+        *[transfer_case.c[name] for name in ("case_id", "counterpart", "apply_no", "accepted_on")],
+        transfer_member.c.state_since_business,
     )
     .join(
         transfer_case,
@@ -118,6 +119,7 @@ def as_case(row: Row[Any], members: Sequence[Row[Any]]) -> Case:
             state_since=one.state_since,
             void_reason=one.void_reason,
             settlement=one.settlement,
+            since_business=one.state_since_business,
         )
     return case
 

@@ -1,5 +1,6 @@
 """What officers of the destination do: take the application, decide, settle, void. Session first, then who acts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -29,6 +30,7 @@ from services.bureau.transfers.rules.application import (
     SELF,
     ApplicationForm,
     Knowledge,
+    KnownPeople,
     PersonForm,
     faults_of,
     movement_of,
@@ -44,6 +46,7 @@ from shared.contract.codes import VoidReason
 from shared.database import CHINA, Session
 from shared.identifiers.apply_no import new_apply_no
 from shared.identifiers.citizen_id import parse_citizen_id_no
+from shared.identifiers.errors import Fault
 from shared.identifiers.query_code import new_query_code
 from shared.identifiers.texts import N_
 
@@ -104,20 +107,11 @@ async def open_case(session: Session, officer: Officer, form: ApplicationForm, *
     return Opened(case, code)
 
 
-async def _knowledge(session: Session, officer: Officer, form: ApplicationForm) -> Knowledge:
+async def _knowledge(session: Session, officer: Officer, form: ApplicationForm, *, own: UUID | None = None) -> Knowledge:
     """Everything the judgement of an application needs to know of this node."""
     node, today = session.node, session.node.business_today()
     origin_bureau = origin_bureau_of(form)
-    people = [form.applicant, *form.members]
-    registered, open_cases = set(), {}
-    for person in people:
-        found = await population.find_resident(session, person.citizen_id_no)
-        if found is not None and found.is_present:
-            registered.add(person.citizen_id_no)
-        running = (await session.execute(OPEN_CASES_OF, {"citizen": person.citizen_id_no})).first()
-        if running is not None:
-            since = running.accepted_on or running.state_since_business.astimezone(CHINA).date()
-            open_cases[person.citizen_id_no] = (running.apply_no, running.counterpart, since.isoformat())
+    people = await known_people(session, [one.citizen_id_no for one in (form.applicant, *form.members)], own=own)
     sponsor = None if form.sponsor is None else await population.find_resident(session, form.sponsor.citizen_id_no)
     directory = [] if origin_bureau is None else await stations.stations_of(session, origin_bureau)
     number = form.destination.household_no
@@ -129,12 +123,30 @@ async def _knowledge(session: Session, officer: Officer, form: ApplicationForm) 
         origin_bureau=origin_bureau,
         origin_station_division=next((one.division_code for one in directory if one.code == form.origin.station_code), None),
         directory_known=bool(directory),
-        registered_here=frozenset(registered),
+        people=people,
         sponsor_name=None if sponsor is None or not sponsor.is_present else sponsor.personal.name,
         household_known=home is not None and home.dissolved_on is None,
         household_has_head=home is not None and home.head_resident_id is not None,
-        open_cases=open_cases,
     )
+
+
+async def known_people(session: Session, numbers: Sequence[str], *, own: UUID | None = None) -> KnownPeople:
+    """Who of these is registered here, and who is in an open case other than `own`."""
+    registered, open_cases = set(), {}
+    for number in numbers:
+        found = await population.find_resident(session, number)
+        if found is not None and found.is_present:
+            registered.add(number)
+        running = (await session.execute(OPEN_CASES_OF, {"citizen": number})).first()
+        if running is not None and running.case_id != own:
+            since = running.accepted_on or running.state_since_business.astimezone(CHINA).date()
+            open_cases[number] = (running.apply_no, running.counterpart, since.isoformat())
+    return KnownPeople(registered_here=frozenset(registered), open_cases=open_cases)
+
+
+async def judge(session: Session, officer: Officer, form: ApplicationForm, *, own: UUID | None = None) -> list[Fault]:
+    """Everything that speaks against an application, before a case is opened of it; `own`: a draft case that was."""
+    return list(faults_of(form, await _knowledge(session, officer, form, own=own)))
 
 
 async def _application(session: Session, officer: Officer, form: ApplicationForm, origin_bureau: str) -> Application:

@@ -16,6 +16,7 @@ from services.bureau.transfers.acts.origin import judged, registered_of
 from services.bureau.transfers.rules.case import Case
 from services.bureau.transfers.rules.comparison import Comparison, compare
 from services.bureau.transfers.rules.errors import CaseChanged, NotInThisState
+from services.bureau.transfers.rules.letters import Done, Letter, heard, said
 from services.bureau.transfers.rules.possible import CaseAct, possible
 from services.bureau.transfers.states import Side, State
 from shared.audit import AuditEntry, audit, write_audit
@@ -57,8 +58,8 @@ CHANGES_SINCE = (
 class Trace:
     """The letters of a case as this bureau knows them, each with its times."""
 
-    sent: Sequence[Any]
-    received: Sequence[Any]
+    sent: Sequence[Letter]
+    received: Sequence[Letter]
 
 
 def may(session: Session, officer: Officer, action: str, case: Case) -> Grant:
@@ -111,10 +112,16 @@ async def owed_rows(session: Session, case: Case) -> Sequence[Any]:
 
 
 async def trace_of(session: Session, case: Case) -> Trace:
+    """Envelopes do not say what is in them: that is told by what was done to the case at their time."""
     key = str(case.case_id)
     sent = (await session.execute(SENT, {"a_key": key})).all()
     received = (await session.execute(RECEIVED, {"a_key": key, "a_sender": case.counterpart})).all()
-    return Trace([one for one in sent if one.topic.startswith(f"{case.counterpart}.")], received)
+    done = [Done(one.at, one.action.partition(".")[2], one.change) for one in await changes_since(session, case.case_id, 0)]
+    ours = [one for one in sent if one.topic.startswith(f"{case.counterpart}.")]
+    return Trace(
+        [Letter(said(done, case.side, one.created_at), one) for one in ours],
+        [Letter(heard(done, one.applied_at), one) for one in received],
+    )
 
 
 async def read_audit_of_case(session: Session, officer: Officer, case_id: UUID) -> tuple[Case, Sequence[Any]]:

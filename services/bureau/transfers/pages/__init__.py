@@ -1,9 +1,9 @@
-"""The pages of a transfer: the case, one form for each act, and the citizens' own. As the API they only call `acts`."""
+"""The pages of a transfer: intake, the case, one form for each act, and the citizens' own. As the API they only call `acts`."""
 
 from fastapi import APIRouter
 
-from services.bureau.transfers.pages import cases, citizens, decision, forms, holding, origin, settlement, slips
+from services.bureau.transfers.pages import cases, citizens, decision, forms, holding, intake, origin, settlement, slips
 
 router = APIRouter(include_in_schema=False)
-for part in (cases, decision, origin, settlement, slips, holding, citizens, forms):
+for part in (citizens, intake, cases, decision, origin, settlement, slips, holding, forms):
     router.include_router(part.router)

@@ -14,6 +14,7 @@ from services.bureau.access.calls import Call
 from services.bureau.access.page_calls import typed
 from services.bureau.access.rules import Denied, Grant
 from services.bureau.transfers import acts
+from services.bureau.transfers.acts.holding import Holder
 from services.bureau.transfers.pages.words import WORDS
 from services.bureau.transfers.rules.case import Case
 from services.bureau.transfers.rules.errors import CaseChanged, NotInThisState
@@ -24,7 +25,7 @@ from services.bureau.transfers.states import LABELS, Side, State
 from shared.database import Session
 from shared.identifiers.errors import Fault
 from shared.identifiers.texts import N_
-from shared.web import Form, InvalidInput, Pages
+from shared.web import Conflict, Form, InvalidInput, Pages
 from shared.web.handlers import faults_of
 
 F = TypeVar("F", bound=Form)
@@ -69,6 +70,10 @@ class Shown:
     owed: Sequence[Any]
     now: datetime
     verifies: bool
+    holders: Mapping[str, Holder]
+    colleagues: Sequence[Mapping[str, Any]]
+    """To whom this officer can hand the case over; empty for who cannot hold it."""
+    takes: bool
 
     @property
     def slips(self) -> list[str]:
@@ -104,16 +109,25 @@ async def look_at(session: Session, call: Call, case_id: UUID) -> Shown:
     case, receipts, grant = await acts.read_case(session, call.officer, case_id)
     possible = await acts.acts_of(session, call.officer, case)
     view, now = grant.filtered(case_view(case)), session.node.business_now()
-    owed, verifies = await acts.owed_rows(session, case), _verifies(session, call, case)
-    return Shown(case, view, grant, receipts, possible, owed, now, verifies)
+    takes = not case.has_ended and _may(session, call, "transfers.hold", case)
+    return Shown(
+        case=case,
+        view=view,
+        grant=grant,
+        receipts=receipts,
+        acts=possible,
+        owed=await acts.owed_rows(session, case),
+        now=now,
+        verifies=case.side is Side.ORIGIN and _may(session, call, "transfers.verify", case),
+        holders=await acts.holders_of(session, case),
+        colleagues=await acts.colleagues_of(session, call.officer) if takes else (),
+        takes=takes,
+    )
 
 
-def _verifies(session: Session, call: Call, case: Case) -> bool:
-    """Whether the case is compared with the own register by this officer."""
-    if case.side is not Side.ORIGIN:
-        return False
+def _may(session: Session, call: Call, action: str, case: Case) -> bool:
     try:
-        acts.may(session, call.officer, "transfers.verify", case)
+        acts.may(session, call.officer, action, case)
     except Denied:
         return False
     return True
@@ -181,10 +195,12 @@ async def do_act(
 
     try:
         await call.once(unit)
-    except InvalidInput as wrong:
-        return await again(wrong.faults, fields, wrong.status)
     except (CaseChanged, NotInThisState) as faster:
         return await changed(request, call, case_id, act, faster, seen=seen)
+    except (InvalidInput, Conflict) as wrong:  # a register that speaks against it is something to correct, too
+        if not wrong.faults:
+            raise
+        return await again(wrong.faults, fields, wrong.status)
     return RedirectResponse(f"/w/case/{case_id}{'/settle' if act.name == 'settle' else ''}?done={act.name}", 303)
 
 

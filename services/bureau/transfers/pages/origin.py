@@ -13,7 +13,7 @@ from services.bureau.transfers import acts
 from services.bureau.transfers.api.origin import ask_destination
 from services.bureau.transfers.pages.common import Again, Shown, about, changed, do_act, filled, look_at, render
 from services.bureau.transfers.rules.comparison import Comparison
-from services.bureau.transfers.rules.errors import CounterpartSilent, NotInThisState, SealRefused
+from services.bureau.transfers.rules.errors import CounterpartSilent, NotInThisState
 from services.bureau.transfers.rules.findings import OFFICERS_CHOICE
 from services.bureau.transfers.rules.possible import BY_NAME
 from shared.contract.codes import RETURN_TEXTS
@@ -72,7 +72,6 @@ async def reveal(request: Request, case: UUID, call: Annotated[Call, Depends(pag
 async def seal(request: Request, case: UUID, call: Annotated[Call, Depends(page("transfers.seal"))]) -> Response:
     """迁出注销并推送迁移证. The destination is asked first whether the permit still stands."""
     call, fields = about(call, case), await typed(request)
-    again = _again(request, call, case)
     given: dict[str, Any] = {
         "applicant_confirms": fields.get("applicant_confirms") == "yes",
         "new_head": fields.get("new_head", ""),
@@ -90,10 +89,7 @@ async def seal(request: Request, case: UUID, call: Annotated[Call, Depends(page(
         answered.append(True)
     except CounterpartSilent as silent:
         return await _page(request, call, case, fields=fields, status=silent.status, silent=silent)
-    try:
-        return await do_act(request, call, case, BY_NAME["seal"], run, again=again)
-    except SealRefused as refused:
-        return await again(refused.faults, fields, refused.status)
+    return await do_act(request, call, case, BY_NAME["seal"], run, again=_again(request, call, case))
 
 
 @router.post("/w/case/{case}/return")

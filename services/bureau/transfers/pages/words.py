@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
+from services.bureau.access.calls import ROLE_NAMES
 from services.bureau.population.rules import ResidentRow
 from services.bureau.population.tables import HoldKind
 from services.bureau.transfers.rules.comparison import SEXES
@@ -95,6 +96,7 @@ def new_heads(staying: Sequence[ResidentRow], revealed: bool) -> list[tuple[str,
 WORDS: Final[Mapping[str, Any]] = MappingProxyType(
     {
         "holds": HOLDS,
+        "role_names": ROLE_NAMES,
         "standings": STANDINGS,
         "categories": CATEGORIES,
         "reasons_of_move": REASONS_OF_MOVE,

@@ -118,11 +118,18 @@ class Knowledge:
     origin_bureau: str | None
     origin_station_division: str | None  # as its bureau publishes it; None: no such station there
     directory_known: bool
-    registered_here: frozenset[str]
+    people: "KnownPeople"
     sponsor_name: str | None  # in this register; None: not registered here
     household_known: bool  # the one that the form names, if it names one
     household_has_head: bool
-    open_cases: Mapping[str, tuple[str, str, str]]  # citizen id number -> (case number, the other bureau, since)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownPeople:
+    """What the node knows of the people of an application, by id number."""
+
+    registered_here: frozenset[str]
+    open_cases: Mapping[str, tuple[str, str, str]]  # -> (case number, the other bureau, since)
 
 
 def faults_of(form: ApplicationForm, known: Knowledge) -> Iterator[Fault]:
@@ -155,17 +162,22 @@ def _faults_of_persons(form: ApplicationForm, known: Knowledge) -> Iterator[Faul
         if number in seen:
             yield fault(place, "twice", REGULATIONS, N_("this person is in the application twice"))
         seen.add(number)
-        if parse_citizen_id_no(number).born_on > known.today:
-            yield fault(place, "future", "GB 11643-1999", N_("the birth date lies in the future"))
-        if number in known.registered_here:
-            yield fault(place, "registered_here", ONE_PLACE, N_("this person is registered here already"))
-        if number in known.open_cases:
-            apply_no, counterpart, since = known.open_cases[number]
-            message = N_("this person is in case {apply_no} with {bureau} since {since}: end that one first")
-            yield fault(place, "open_case", ONE_PLACE, message, apply_no=apply_no, bureau=counterpart, since=since)
+        yield from faults_of_person(place, number, known.people, known.today)
     if form.reason_code == "CHILD_TO_PARENT" and not _is_minor(form.applicant.citizen_id_no, known.today):
         message = N_("only a child under {years} joins a parent")
         yield fault("applicant.citizen_id_no", "minor", POLICY, message, years=MINOR_UNDER_YEARS)
+
+
+def faults_of_person(place: str, number: str, people: KnownPeople, today: date) -> Iterator[Fault]:
+    """What speaks against moving this person, whatever else the application says; `place`: the field."""
+    if parse_citizen_id_no(number).born_on > today:
+        yield fault(place, "future", "GB 11643-1999", N_("the birth date lies in the future"))
+    if number in people.registered_here:
+        yield fault(place, "registered_here", ONE_PLACE, N_("this person is registered here already"))
+    if number in people.open_cases:
+        apply_no, counterpart, since = people.open_cases[number]
+        message = N_("this person is in case {apply_no} with {bureau} since {since}: end that one first")
+        yield fault(place, "open_case", ONE_PLACE, message, apply_no=apply_no, bureau=counterpart, since=since)
 
 
 def _is_minor(number: str, today: date) -> bool:

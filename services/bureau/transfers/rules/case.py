@@ -21,6 +21,8 @@ class Member:
     void_reason: str | None = None
     settlement: dict[str, str] | None = None
     """At the origin, once gone: the `Proof` that the destination has settled."""
+    since_business: datetime | None = None
+    """Business time of `state_since`, as it was loaded."""
 
 
 @dataclass(slots=True)

@@ -75,7 +75,7 @@ def _member(permit: MoveInPermit, one: Registered, households: Mapping[UUID, Hou
             N_("Division"), full_division_name(permit.origin_division_code), full_division_name(one.division_code) if home else ""
         ),
         Line(N_("Address"), permit.origin_address or "", "" if home is None else home.address),
-        Line(N_("Station"), permit.origin_station_code or "", one.kept_at),
+        Line(N_("Station code"), permit.origin_station_code or "", one.kept_at),
     )
     standing = None if one.resident is None else ROW_KINDS[one.resident.kind]
     return Compared(one.member.place, one.member.name, lines, standing, [hold.kind.value for hold in one.holds])

@@ -18,7 +18,8 @@ Begins = Callable[[Case, date], bool]
 class CaseAct:
     """One act: the end of its address, its action in the rules, and whether the case stands where it begins.
 
-    `page`: where its form is, when it has no page of its own; `direct`: nothing to fill in, a button does it."""
+    `page`: where its form is, when it has no page of its own; `direct`: nothing to fill in, a button does it;
+    `leads`: the next step of the way."""
 
     name: str
     action: str
@@ -26,6 +27,7 @@ class CaseAct:
     begins: Begins
     page: str = ""
     direct: bool = False
+    leads: bool = False
 
     @property
     def door(self) -> str:
@@ -66,23 +68,39 @@ def _awaits(case: Case, today: date) -> bool:
 
 D, O = Side.DESTINATION, Side.ORIGIN  # noqa: E741  # as in the protocol's diagrams
 CASE_ACTS: Final = (
-    CaseAct(name="accept", action="transfers.accept", label=N_("Accept"), begins=_some(D, On.ACCEPT), direct=True),
-    CaseAct(name="submit", action="transfers.submit", label=N_("Submit for approval"), begins=_some(D, On.SUBMIT), direct=True),
+    CaseAct(name="accept", leads=True, action="transfers.accept", label=N_("Accept"), begins=_some(D, On.ACCEPT), direct=True),
+    CaseAct(
+        name="submit",
+        leads=True,
+        action="transfers.submit",
+        label=N_("Submit for approval"),
+        begins=_some(D, On.SUBMIT),
+        direct=True,
+    ),
     CaseAct(
         name="supplemented",
+        leads=True,
         action="transfers.supplemented",
         label=N_("Supplement received"),
         begins=_some(D, On.SUPPLEMENTED),
         direct=True,
     ),
-    CaseAct(name="approve", action="transfers.approve", label=N_("Decide"), begins=_approves(False), page="decide"),
-    CaseAct(name="approve-talent", action="transfers.approve_talent", label=N_("Decide"), begins=_approves(True), page="decide"),
-    CaseAct(name="refuse", action="transfers.refuse", label=N_("Decide"), begins=_some(D, On.REFUSE), page="decide"),
-    CaseAct(name="settle", action="transfers.settle", label=N_("Settle"), begins=_some(D, On.SIGN)),
-    CaseAct(name="seal", action="transfers.seal", label=N_("Verify"), begins=_all(O, On.CERTIFY), page="review"),
-    CaseAct(name="return", action="transfers.return", label=N_("Verify"), begins=_all(O, On.RETURN), page="review"),
+    CaseAct(name="approve", leads=True, action="transfers.approve", label=N_("Decide"), begins=_approves(False), page="decide"),
+    CaseAct(
+        name="approve-talent",
+        leads=True,
+        action="transfers.approve_talent",
+        label=N_("Decide"),
+        begins=_approves(True),
+        page="decide",
+    ),
+    CaseAct(name="refuse", leads=True, action="transfers.refuse", label=N_("Decide"), begins=_some(D, On.REFUSE), page="decide"),
+    CaseAct(name="settle", leads=True, action="transfers.settle", label=N_("Settle"), begins=_some(D, On.SIGN)),
+    CaseAct(name="seal", leads=True, action="transfers.seal", label=N_("Verify"), begins=_all(O, On.CERTIFY), page="review"),
+    CaseAct(name="return", leads=True, action="transfers.return", label=N_("Verify"), begins=_all(O, On.RETURN), page="review"),
     CaseAct(
         name="restore",
+        leads=True,
         action="transfers.restore",
         label=N_("Enter the restoration"),
         begins=lambda case, today: case.side is O and bool(case.in_state(State.RESTORED)),

@@ -94,7 +94,7 @@ def holder(case: Case, *, bureau: str) -> Holder | None:
         step = other
     else:
         step = own
-    return Holder(bureau=step.bureau, office=step.office, since=leading.state_since)
+    return Holder(bureau=step.bureau, office=step.office, since=leading.since_business or leading.state_since)
 
 
 def _leading(case: Case) -> Member:
@@ -129,13 +129,14 @@ def _steps(case: Case, bureau: str) -> Sequence[Step]:
     sealed = None if certificate is None else certificate.accepted_at
     applied = None if application is None or application.applied_on is None else _noon(application.applied_on)
     issued = None if permit is None else permit.created_at or _noon(permit.issued_on)
+    only_day = permit is not None and permit.created_at is None
     verified = sealed or (None if file.returned is None else _noon(file.returned.returned_on))
     office = branch if permit is None else permit.issuer_name
     return (
         Step(label=LABELS[APPLIED], bureau=destination, office=station, at=applied, day=True),
         Step(label=LABELS[ACCEPTED], bureau=destination, office=station, at=accepted),
-        Step(label=LABELS[DECIDED], bureau=destination, office=office, at=issued),
-        Step(label=LABELS[PUSHED], bureau=destination, office=office, at=issued),
+        Step(label=LABELS[DECIDED], bureau=destination, office=office, at=issued, day=only_day),
+        Step(label=LABELS[PUSHED], bureau=destination, office=office, at=issued, day=only_day),
         Step(label=LABELS[VERIFIED], bureau=origin, office=former, at=verified, day=sealed is None),
         Step(
             label=LABELS[CERTIFIED],
