@@ -18,6 +18,7 @@ from services.bureau.console import api as console_api
 from services.bureau.console import pages as console_pages
 from services.bureau.console.chrome import Chrome
 from services.bureau.population import api as population_api
+from services.bureau.population import pages as population_pages
 from services.bureau.stations import acts as stations
 from services.bureau.stations import api as stations_api
 from services.bureau.transfers import api as transfers_api
@@ -45,7 +46,7 @@ from shared.web import (
 PEER_BODY_LIMIT_BYTES = 1024 * 1024  # check 1 of an envelope: nothing larger is read
 DESCRIPTION = "A bureau's node for its officers. Bearer token, and Quanyu-Post where an officer holds several posts."
 HERE = FilePath(__file__).parent
-PAGE_FOLDERS = {name: HERE / name / "templates" for name in ("access", "console", "transfers")}
+PAGE_FOLDERS = {name: HERE / name / "templates" for name in ("access", "console", "population", "transfers")}
 TRUST_LIST_MEDIA_TYPE = "application/jose+json"
 
 
@@ -65,7 +66,7 @@ def build_web(wiring: Wiring) -> FastAPI:
     for router in (transfers_api.router, population_api.router, stations_api.router, console_api.router):
         app.include_router(router)
     app.include_router(assets_router(), dependencies=[Depends(public("style and script tell nothing about anybody"))])
-    for router in (access_pages.router, console_pages.router, transfers_pages.router):
+    for router in (access_pages.router, console_pages.router, population_pages.router, transfers_pages.router):
         app.include_router(router)
     _serve_trust_lists(app, wiring)
     _log_in_with(app, wiring)

@@ -176,7 +176,9 @@ transfer_case = Table(
     CheckConstraint("side IN ('destination', 'origin')", name="side"),
     CheckConstraint("issue >= 0 AND version >= 1", name="counters"),
     Index("ix_transfer_case_case_id", "case_id"),
-    Index("ix_transfer_case_apply_no", "apply_no"),  # corrected applications too
+    Index("ix_transfer_case_apply_no", "apply_no"),
+    Index("ix_transfer_case_permit_no", "permit_no"),
+    Index("ix_transfer_case_migration_no", "migration_no"),
     Index("uq_transfer_case_apply_no", "apply_no", unique=True, postgresql_where=NUMBERED_HERE),
     Index("ix_transfer_case_tombstones", "counterpart", "created_at", postgresql_where=text("file IS NULL")),
 )

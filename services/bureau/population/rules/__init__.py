@@ -13,6 +13,7 @@ from services.bureau.population.rules.register import (
 )
 from services.bureau.population.rules.relations import (
     OTHER_RELATIVE,
+    RELATION_LABELS,
     RelationCode,
     booklet_order,
     can_be_head,
@@ -21,6 +22,7 @@ from services.bureau.population.rules.relations import (
 
 __all__ = [
     "OTHER_RELATIVE",
+    "RELATION_LABELS",
     "Change",
     "HoldRefused",
     "HoldRow",

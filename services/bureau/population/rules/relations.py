@@ -1,6 +1,7 @@
 """Relations to the head of a household (与户主关系, GB/T 4761): the order of the booklet, and what a new head makes of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Annotated, Final
 
 from pydantic import AfterValidator
@@ -19,6 +20,22 @@ OTHER_RELATIVE: Final = "97"
 BOOKLET_ORDER: Final = {"0": 0, "1": 1, "2": 2, "3": 2, "4": 3, "5": 4, "6": 5, "7": 6, "8": 7, "9": 7}
 RELATIONS: Final = frozenset(code for code in (f"{number:02d}" for number in range(2, 100)) if code[0] in BOOKLET_ORDER)
 """Relations to the head (GB/T 4761), the head's own among them; 01 is "self" and names no relation."""
+RELATION_LABELS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "02": N_("head of household"),
+        "11": N_("husband"),
+        "12": N_("wife"),
+        "20": N_("son"),
+        "30": N_("daughter"),
+        "40": N_("grandchild"),
+        "51": N_("father"),
+        "52": N_("mother"),
+        "60": N_("grandparent"),
+        "70": N_("sibling"),
+        "97": N_("other relative"),
+    }
+)
+"""The relations of GB/T 4761 that pages call by name; the others are shown as their code."""
 _MALE = "1"
 # (class of the new head, class of the member) as the old head saw them -> what the member is to the new head, (male, not male).
 # "head" is the old head. Only the close family; the rest becomes OTHER_RELATIVE.

@@ -294,6 +294,8 @@ def upgrade() -> None:
     )
     op.create_index("ix_transfer_case_apply_no", "transfer_case", ["apply_no"], unique=False)
     op.create_index("ix_transfer_case_case_id", "transfer_case", ["case_id"], unique=False)
+    op.create_index("ix_transfer_case_migration_no", "transfer_case", ["migration_no"], unique=False)
+    op.create_index("ix_transfer_case_permit_no", "transfer_case", ["permit_no"], unique=False)
     op.create_index(
         "ix_transfer_case_tombstones",
         "transfer_case",
@@ -503,6 +505,8 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_transfer_receipt_case_id"), table_name="transfer_receipt")
     op.drop_table("transfer_receipt")
     op.drop_index("ix_transfer_case_tombstones", table_name="transfer_case", postgresql_where=sa.text("file IS NULL"))
+    op.drop_index("ix_transfer_case_permit_no", table_name="transfer_case")
+    op.drop_index("ix_transfer_case_migration_no", table_name="transfer_case")
     op.drop_index("ix_transfer_case_case_id", table_name="transfer_case")
     op.drop_index("ix_transfer_case_apply_no", table_name="transfer_case")
     op.drop_index(

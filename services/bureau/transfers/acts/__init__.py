@@ -63,6 +63,7 @@ from services.bureau.transfers.acts.reading import (
     say_anew,
     silent_since,
 )
+from services.bureau.transfers.acts.searching import search
 from services.bureau.transfers.acts.settlement import SettlementForm, request_reissue, settle
 
 __all__ = [
@@ -119,6 +120,7 @@ __all__ = [
     "reveal_numbers",
     "say_anew",
     "seal",
+    "search",
     "settle",
     "silent_since",
     "submit",

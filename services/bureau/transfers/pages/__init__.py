@@ -2,8 +2,19 @@
 
 from fastapi import APIRouter
 
-from services.bureau.transfers.pages import cases, citizens, decision, forms, holding, intake, origin, settlement, slips
+from services.bureau.transfers.pages import (
+    cases,
+    citizens,
+    decision,
+    forms,
+    holding,
+    intake,
+    origin,
+    searching,
+    settlement,
+    slips,
+)
 
 router = APIRouter(include_in_schema=False)
-for part in (citizens, intake, cases, decision, origin, settlement, slips, holding, forms):
+for part in (citizens, searching, intake, cases, decision, origin, settlement, slips, holding, forms):
     router.include_router(part.router)

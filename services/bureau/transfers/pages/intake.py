@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from services.bureau.access.calls import Call
 from services.bureau.access.page_calls import page, typed
+from services.bureau.population.rules import RELATION_LABELS
 from services.bureau.stations import acts as stations
 from services.bureau.stations.rules import is_registration_station
 from services.bureau.transfers import acts
@@ -22,6 +23,7 @@ from services.bureau.transfers.rules.application import faults_of_person
 from services.bureau.transfers.rules.intake import Step
 from services.bureau.transfers.rules.queues import DECISION_WORKING_DAYS, ORIGIN_WORKING_DAYS, Dates, deadline_of
 from shared.database import Session
+from shared.identifiers.bureau import province_of_bureau
 from shared.identifiers.citizen_id import parse_citizen_id_no
 from shared.identifiers.division import full_division_name
 from shared.identifiers.errors import Fault, IdentifierError
@@ -233,7 +235,8 @@ async def _places(session: Session, answers: Mapping[str, str]) -> dict[str, Any
                 and (one.valid_until is None or today <= one.valid_until)
             ):
                 groups.setdefault(full_division_name(one.division_code), []).append(one)
-    return {"others": others, "chosen": chosen, "stations": groups}
+    codes = {one: province.digits for one in others if (province := province_of_bureau(one)) is not None}
+    return {"others": others, "codes": codes, "chosen": chosen, "stations": groups}
 
 
 async def _with_division(session: Session, answers: dict[str, str]) -> dict[str, str]:
@@ -274,7 +277,7 @@ def _render(
         "steps": intake.STEPS,
         "back": BACK.get(step),
         "reasons": intake.REASON_LABELS,
-        "relations": intake.RELATION_LABELS,
+        "relations": RELATION_LABELS,
         "step_of": intake.step_of,
         "said_by": lambda field: _said_by(answers.get(field, "").upper()),
     }

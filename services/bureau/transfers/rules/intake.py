@@ -44,23 +44,6 @@ REASON_LABELS: Final[Mapping[str, str]] = MappingProxyType(
         "RETURNED_FROM_ABROAD": N_("Returned from study abroad"),
     }
 )
-RELATION_LABELS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "02": N_("head of household"),
-        "11": N_("husband"),
-        "12": N_("wife"),
-        "20": N_("son"),
-        "30": N_("daughter"),
-        "40": N_("grandchild"),
-        "51": N_("father"),
-        "52": N_("mother"),
-        "60": N_("grandparent"),
-        "70": N_("sibling"),
-        "97": N_("other relative"),
-    }
-)
-"""The relations of GB/T 4761 that an intake offers."""
-HEAD: Final = "02"
 
 
 def category_of(reason: str) -> str | None:

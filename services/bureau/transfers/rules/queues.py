@@ -38,19 +38,20 @@ class Queue:
 
 
 D, O = Side.DESTINATION, Side.ORIGIN  # noqa: E741  # the protocol's own letters
-DRAFTS = Queue("drafts", N_("To accept"), D, (State.DRAFT,), N_("Saved at"), N_("Accept"))
+DRAFTS = Queue("drafts", N_("To accept"), D, (State.DRAFT,), N_("Saved at"), N_("Accept"), page="/accept")
 CORRECTIONS = Queue(
     "corrections", N_("Waiting for a supplement"), D, (State.SUPPLEMENT_REQUIRED,), N_("Told at"), N_("Take supplement"),
+    page="/supplemented",
     until="decision", paused=True,
 )  # fmt: skip
 ACCEPTED = Queue(
-    "accepted", N_("In acceptance"), D, (State.ACCEPTED,), N_("Accepted at"), N_("Submit"), until="decision"
+    "accepted", N_("In acceptance"), D, (State.ACCEPTED,), N_("Accepted at"), N_("Submit"), page="/submit", until="decision"
 )  # fmt: skip
-PEER = Queue("peer", N_("At the origin"), D, (State.APPROVED,), N_("Sent at"), N_("Follow"), until="permit")
+PEER = Queue("peer", N_("At the origin"), D, (State.APPROVED,), N_("Sent at"), N_("Follow"), page="/trace", until="permit")
 SETTLE = Queue(
     "settle", N_("To settle"), D, (State.CERTIFIED,), N_("Certificate came at"), N_("Settle"), page="/settle", until="certificate"
 )  # fmt: skip
-SETTLING = Queue("settling", N_("Settlement unconfirmed"), D, (State.SETTLING,), N_("Signed at"), N_("Follow"))
+SETTLING = Queue("settling", N_("Settlement unconfirmed"), D, (State.SETTLING,), N_("Signed at"), N_("Follow"), page="/trace")
 REVIEW = Queue(
     "review", N_("To decide"), D, (State.UNDER_REVIEW,), N_("Submitted at"), N_("Decide"), page="/decide", until="decision"
 )  # fmt: skip
@@ -61,11 +62,16 @@ REVIEW_TALENT = Queue(
 VERIFY = Queue(
     "verify", N_("To verify"), O, (State.RECEIVED,), N_("Received at"), N_("Verify"), page="/review", until="origin"
 )  # fmt: skip
-REISSUE = Queue("reissue", N_("Reissue asked"), O, (State.SEALED,), N_("Certificate sent at"), N_("Reissue"), only="reissue")
+REISSUE = Queue(
+    "reissue", N_("Reissue asked"), O, (State.SEALED,), N_("Certificate sent at"), N_("Reissue"), page="/reissue", only="reissue"
+)
 RESTORE = Queue(
-    "restore", N_("Restoration to enter"), O, (State.RESTORED,), N_("Restored at"), N_("Enter restoration"), only="restoration"
+    "restore", N_("Restoration to enter"), O, (State.RESTORED,), N_("Restored at"), N_("Enter restoration"), page="/restore",
+    only="restoration",
 )  # fmt: skip
-TRANSIT = Queue("transit", N_("In transit"), O, (State.SEALED, State.CANCELLING), N_("Certificate sent at"), N_("Follow"))
+TRANSIT = Queue(
+    "transit", N_("In transit"), O, (State.SEALED, State.CANCELLING), N_("Certificate sent at"), N_("Follow"), page="/trace"
+)
 
 QUEUES: Final[Mapping[str, Sequence[Queue]]] = MappingProxyType(
     {

@@ -17,9 +17,16 @@
     if (event.isComposing || event.keyCode === 229) return;
     const gap = event.timeStamp - last;
     last = event.timeStamp;
-    if (event.key === "Enter" && scanned.length >= SCAN_CHARACTERS && gap < SCAN_GAP_MS && document.querySelector("[data-search]")) {
+    if (event.key === "Enter" && !event.ctrlKey && scanned.length >= SCAN_CHARACTERS && gap < SCAN_GAP_MS && document.querySelector("[data-search]")) {
       event.preventDefault();
-      location.assign(`/w/search?q=${encodeURIComponent(scanned)}`);
+      if (isTyping(event.target) && !event.target.matches("[data-search]")) {  // scanned into a field: it stays there
+        event.target.dispatchEvent(new Event("change", { bubbles: true }));
+        scanned = "";
+        return;
+      }
+      const box = document.querySelector("[data-search]");
+      box.value = scanned;
+      box.form.requestSubmit();  // in a body: an id number in an address would stay in history and logs
       return;
     }
     if (event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey) scanned = gap < SCAN_GAP_MS ? scanned + event.key : event.key;
