@@ -18,8 +18,8 @@ help: ## this help
 
 setup: .venv/.installed ## install everything into .venv (a minute at most)
 
-demo: .venv/.installed ## four bureaus and the story of Ms Wang; stays up (ONCE=1 ends, STACK=kafka on Apache Kafka)
-	@$(BIN)/quanyu demo --stack $(or $(STACK),embedded) $(if $(ONCE),--once)
+demo: .venv/.installed ## four bureaus and the story of Ms Wang; stays up (HAND=1 leaves it to you, ONCE=1 ends, STACK=kafka)
+	@$(BIN)/quanyu demo --stack $(or $(STACK),embedded) $(if $(ONCE),--once) $(if $(HAND),--by-hand)
 
 ##@ Run on machines
 up: ## four bureaus in containers (PROFILE=full: as in production); see deploy/README.md

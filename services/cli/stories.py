@@ -29,7 +29,7 @@ DEMO_HELP = N_(
     "Start four bureaus as four processes, fill their registers, play the story of Ms Wang, check its outcome, and stay up to"
     " look around until Ctrl-C. The run folder is emptied first."
 )
-DEMO_EXAMPLE = N_("Examples: quanyu demo; quanyu demo --once; quanyu demo --stack kafka")
+DEMO_EXAMPLE = N_("Examples: quanyu demo; quanyu demo --by-hand; quanyu demo --once; quanyu demo --stack kafka")
 STORY_HELP = N_(
     "Play one story (wang, talent, hefei-only) on four bureaus of its own: a temporary run folder, free ports; everything stops"
     " in the end."
@@ -50,12 +50,14 @@ def demo(
     context: typer.Context,
     stack: StackOption = "embedded",
     once: Annotated[bool, typer.Option("--once", help=N_("end after the story: exit code 0 when it was complete"))] = False,
+    by_hand: Annotated[bool, typer.Option("--by-hand", help=N_("play nothing: the pages are yours to play on"))] = False,
     folder: RunFolderOption = DEMO_FOLDER,
     residents: Annotated[int, typer.Option(min=0, max=1_000_000, help=N_("synthetic residents at each bureau"))] = RESIDENTS,
     postgres_url: PostgresOption = None,
     kafka_bootstrap: KafkaOption = None,
 ) -> None:
-    wanted = Demo(folder=folder, stack=stack, existing=existing(postgres_url, kafka_bootstrap), once=once, residents=residents)
+    servers = existing(postgres_url, kafka_bootstrap)
+    wanted = Demo(folder=folder, stack=stack, existing=servers, once=once, by_hand=by_hand, residents=residents)
     if not run_demo(wanted, StoryTeller(language_of(context))):
         raise typer.Exit(FAILED)
 

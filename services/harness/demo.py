@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,18 +14,18 @@ from services.bureau.stations.rules import OwnPost
 from services.harness.interrupts import Interrupts, run_interruptibly
 from services.harness.network import OFFICER_TOKEN_PATH
 from services.harness.processes import Existing, Federation, Stack, ended_servers
-from services.harness.registers import generate, posts_of
+from services.harness.registers import generate
 from services.harness.run_folder import RunFolder
+from services.harness.showing import Showing, ShowingTeller, a_post_of_each_role
 from services.harness.stack import StackError
 from services.harness.stories.acts import ROUTE
 from services.harness.stories.casting import read_script
-from services.harness.stories.performance import Performance
+from services.harness.stories.performance import Performance, register_residents
 from services.harness.stories.runs import play_on
 from services.harness.stories.script import MAIN_CASE, Script
-from services.harness.stories.stage import tell_ended
+from services.harness.stories.stage import ProcessStage, tell_ended
 from services.harness.stories.telling import StoryTeller
 from shared.identifiers.texts import N_
-from shared.identifiers.unit_code import division_of_unit
 from shared.web.texts import Texts
 
 NO_SERVERS = Existing()
@@ -48,12 +47,13 @@ LOOK_AROUND = {  # role -> what is worth seeing with it; {case}: Ms Wang's
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demo:
-    """How the demo is wanted. `folder` is emptied first. `once`: end after the story."""
+    """How the demo is wanted. `folder` is emptied first. `once`: end after the story; `by_hand`: play nothing."""
 
     folder: Path
     stack: Stack = "embedded"
     existing: Existing = NO_SERVERS
     once: bool = False
+    by_hand: bool = False
     residents: int = RESIDENTS
 
 
@@ -69,7 +69,7 @@ def run_demo(demo: Demo, teller: StoryTeller) -> bool:
             done = _play(demo, federation, teller)
             complete = done.failure is None
             if complete and not demo.once:
-                _open_house(federation, teller, done.case_ids[MAIN_CASE])
+                _open_house(federation, teller, done.case_ids.get(MAIN_CASE))
         except KeyboardInterrupt:
             teller.write()
             teller.say(N_("stopping"))
@@ -94,10 +94,29 @@ def _play(demo: Demo, federation: Federation, teller: StoryTeller) -> Performanc
     federation.start_nodes(teller.say)
     run_interruptibly(_populate(demo, federation, teller))  # while the nodes start
     federation.wait_ready()
-    done = run_interruptibly(play_on(federation, script, teller))
+    showing = Showing(federation, script, by_hand=demo.by_hand)
+    showing.write()
+    teller.say(N_("open {address}: what this is, who the people are, how to log in"), address=_front(federation, script))
+    if demo.by_hand:
+        run_interruptibly(_register(federation, script))
+        return Performance(script.name)
+    done = run_interruptibly(play_on(federation, script, ShowingTeller(teller.language, showing)))
     teller.ended(done.failure)
     teller.say(N_("{seconds} s from the start"), seconds=round(time.monotonic() - began))
     return done
+
+
+def _front(federation: Federation, script: Script) -> str:
+    return f"{federation.nodes[script.cases[MAIN_CASE].destination].web}/"
+
+
+async def _register(federation: Federation, script: Script) -> None:
+    """The people of the story, and nothing that they do."""
+    stage = ProcessStage(federation)
+    try:
+        await register_residents(stage, script)
+    finally:
+        await stage.close()
 
 
 async def _populate(demo: Demo, federation: Federation, teller: StoryTeller) -> None:
@@ -109,11 +128,11 @@ async def _populate(demo: Demo, federation: Federation, teller: StoryTeller) -> 
 # ---- open house ---------------------------------------------------------------------------------------------------------
 
 
-def _open_house(federation: Federation, teller: StoryTeller, case: str) -> None:
+def _open_house(federation: Federation, teller: StoryTeller, case: str | None) -> None:
     """Tell how to look around, then stay up until somebody interrupts."""
     script = read_script(STORY)
     teller.write()
-    teller.say(N_("four bureaus are up:"))
+    teller.say(N_("four bureaus are up; open {address} in a browser:"), address=_front(federation, script))
     for bureau, node in federation.nodes.items():
         teller.write(
             f"  {bureau:9} {node.web}   {node.web}/openapi.json   {node.web}/health/ready   https://127.0.0.1:{node.ports.peer}"
@@ -124,14 +143,20 @@ def _open_house(federation: Federation, teller: StoryTeller, case: str) -> None:
         (files.destination, _station(script, files.destination)),
         (files.origin, files.form.origin.station_code),
     ):
-        for post in _a_post_of_each_role(bureau, station):
+        for post in a_post_of_each_role(bureau, station):
             header = _write_header(federation, bureau, post)
-            url = federation.nodes[bureau].web + LOOK_AROUND[Role(post.role)].format(case=case)
+            wanted = LOOK_AROUND[Role(post.role)]
+            if case is None and "{case}" in wanted:
+                continue
+            url = federation.nodes[bureau].web + wanted.format(case=case)
             role = ROLE_NAMES[post.role]
             teller.write(f"  # {bureau} {post.badge_no} {post.name} {Texts.zh(role)} {role}")
             teller.write(f"  curl -s -H @{header} '{url}'")
     teller.write()
-    teller.say(N_("the business clock goes on from {at}; Ctrl-C stops everything"), at=str(script.parts[-1].step.at.date()))
+    teller.say(
+        N_("the business clock goes on from {at}; Ctrl-C stops everything"),
+        at=str(script.parts[0 if case is None else -1].step.at.date()),
+    )
     told: set[int] = set()
     told_servers: set[str] = set()
     while True:
@@ -146,16 +171,6 @@ def _open_house(federation: Federation, teller: StoryTeller, case: str) -> None:
 
 def _station(script: Script, bureau: str) -> str:
     return next(part.post.station_code for part in script.parts if part.step.bureau == bureau and part.act.name == "open")
-
-
-def _a_post_of_each_role(bureau: str, station: str) -> Iterator[OwnPost]:
-    """One officer a role: of this station, else of its division, else of the bureau."""
-    posts = posts_of(bureau)
-    for role in LOOK_AROUND:
-        mine = [post for post in posts if post.role == role]
-        near = [post for post in mine if post.station_code == station]
-        near += [post for post in mine if division_of_unit(post.station_code) == division_of_unit(station)]
-        yield (near or mine)[0]
 
 
 def _write_header(federation: Federation, bureau: str, post: OwnPost) -> str:

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
-from starlette.responses import RedirectResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from services.bureau.access.calls import Call, public
 from services.bureau.access.page_calls import page
@@ -19,11 +19,6 @@ SILENT_AFTER = timedelta(minutes=10)  # then a person wonders whether anybody is
 
 router = APIRouter(include_in_schema=False)
 AtWork = Annotated[Call, Depends(page("console.work"))]
-
-
-@router.get("/", dependencies=[Depends(public("the way in"))])
-async def start(request: Request) -> Response:
-    return RedirectResponse("/w", 303)
 
 
 @router.get("/w")

@@ -157,7 +157,7 @@ def track_case(case: Case, offices: Offices, times: Times) -> Tracked:
 
 
 def foremost(case: Case) -> State:
-    return max((member.state for member in case.members.values()), key=ORDER.index)
+    return max((one.state for one in case.members.values()), key=ORDER.index)
 
 
 def masked_name(name: str) -> str:
@@ -185,7 +185,7 @@ def _reasons(case: Case, state: State) -> list[str]:
 def _person(case: Case, member: Member) -> Person:
     movers = {} if case.file.application is None else {mover.place: mover.name for mover in case.file.application.movers}
     label = LABELS[(case.side, member.state)]
-    if member.state is State.VOID and member.void_reason is not None:
+    if member.void_reason is not None and member.state is State.VOID:
         label = VOID_TEXTS[VoidReason(member.void_reason)]
     return Person(masked_name(movers.get(member.place, "")), member.place == 1, label)
 
