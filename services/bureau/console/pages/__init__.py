@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from services.bureau.console.pages import workbench
+from services.bureau.console.pages import audit, operations, workbench
 
 router = APIRouter(include_in_schema=False)
-for part in (workbench,):
+for part in (workbench, operations, audit):
     router.include_router(part.router)
