@@ -12,6 +12,7 @@ from shared.messaging.bus import Record
 from tests.node.browser import Browser, form_to
 from tests.node.bureau import Bureau
 from tests.node.console.letters import from_the_future
+from tests.node.transfers.cases import approved
 
 OPERATOR, AUDITOR, COUNTER = "D33005", "D33006", "D33001"
 OPERATORS_PAGES = ("", "?wall=1", "/peers", "/peers/shanghai", "/outbox", "/inbox", "/owed", "/dlq", "/timers", "/about")
@@ -144,3 +145,42 @@ def test_charts_scale_to_what_they_show_and_leave_gaps() -> None:
 def test_bars_of_a_way_follow_each_other() -> None:
     assert waterfall([]) == []
     assert waterfall([10.0, 11.0, 12.0]) == [(0.0, 49.5), (49.5, 49.5), (99.0, 1.0)]
+
+
+@pytest.fixture
+async def operator(shanghai: Bureau) -> AsyncIterator[Browser]:
+    opened = Browser(shanghai)
+    await opened.log_in("D31005")
+    yield opened
+    await opened.close()
+
+
+async def test_what_is_owed_stands_on_owed_timers_overview_and_wall(operator: Browser, shanghai: Bureau) -> None:
+    case, _ = await approved(shanghai)
+    page = await operator.get("/ops/owed")
+    assert page.text.count("/ask-again") == len(await shanghai.rows("SELECT * FROM owed WHERE direction = 'by_them'")) == 1
+    for path in ("/ops", "/ops/timers"):
+        assert f"/ops/cases/{case}" in (await operator.get(path)).text
+    assert (await operator.get("/ops?wall=1")).text.count('class="deadline ') == 1
+    waiting = (await shanghai.one("SELECT count(*) AS n FROM outbox WHERE sent_at IS NULL")).n
+    assert f"共 {waiting} 条" in (await operator.get("/ops/outbox?lang=zh")).text
+
+
+async def test_asking_again_sends_one_message_however_often_the_form_is_sent(operator: Browser, shanghai: Bureau) -> None:
+    case, _ = await approved(shanghai)
+    address = f"/ops/owed/{case}/ask-again"
+    form, before = form_to(await operator.get("/ops/owed"), address), len(await shanghai.sent())
+    for _ in range(2):
+        assert (await operator.send(address, form.fields)).status_code == 303
+    assert len(await shanghai.sent()) == before + 1
+
+
+async def test_the_way_of_a_case_has_its_steps_and_no_persons(operator: Browser, shanghai: Bureau) -> None:
+    case, _ = await approved(shanghai)
+    page = await operator.get(f"/ops/cases/{case}?lang=en")
+    assert page.status_code == 200
+    steps = await shanghai.rows("SELECT action FROM audit WHERE case_id = :case", case=case)
+    assert page.text.count('class="fall"') == len(steps) > 1
+    assert "It knows no such case with us." in page.text  # what the peer of these tests answers
+    assert "D31001" not in page.text
+    assert (await operator.get("/ops/cases/00000000-0000-7000-8000-000000000000")).status_code == 404

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Select, func, select
 
+from services.bureau.transfers.tables import transfer_case
 from shared.audit import AuditEntry, audit, write_audit
 from shared.database import CHINA, Session
 
@@ -34,8 +35,9 @@ async def search_audit(
     return rows[:PAGE_ROWS], rows[PAGE_ROWS - 1].id if len(rows) > PAGE_ROWS else None
 
 
-async def way_of_case(session: Session, case: UUID) -> list[dict[str, Any]]:
-    """What happened to the case here, oldest first, without who did it."""
+async def way_of_case(session: Session, case: UUID) -> tuple[list[dict[str, Any]], list[str]]:
+    """What happened to the case here, oldest first, without who did it; and with which bureaus it is."""
     wanted = (audit.c.id, audit.c.at, audit.c.action, audit.c.decision, audit.c.peer)
     rows = await session.execute(select(*wanted).where(audit.c.case_id == case).order_by(audit.c.id).limit(WAY_ROWS_MAX))
-    return [dict(row._mapping) for row in rows]
+    with_whom = select(transfer_case.c.counterpart).where(transfer_case.c.case_id == case).order_by(transfer_case.c.counterpart)
+    return [dict(row._mapping) for row in rows], list((await session.execute(with_whom)).scalars())

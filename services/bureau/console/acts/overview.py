@@ -21,7 +21,7 @@ OWED_SHOWN = 500
 TIMERS_SHOWN = 200
 NEAR = timedelta(days=1)
 SENT_LOOKED_AT = 20_000  # of the newest outbox rows: an hour at six a second; no index leads by time
-FEED_ROWS = 8
+FEED_ROWS = 7
 NEW_LETTERS_SHOWN = 100
 
 # An event's id is a UUIDv7 that the sender draws when it records the fact: its first 48 bits are that moment in milliseconds.

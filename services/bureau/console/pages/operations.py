@@ -171,10 +171,9 @@ async def timers(request: Request, call: Read) -> Response:
 @router.get("/ops/cases/{case}")
 async def case(case: UUID, request: Request, call: Read) -> Response:
     """A case's way through this node, and how it stands at the other one, which is asked now."""
-    way = await call.read(lambda session: acts.way_of_case(session, case))
+    way, counterparts = await call.read(lambda session: acts.way_of_case(session, case))
     if not way:
         raise NotFound
-    counterparts = sorted({row["peer"] for row in way if row["peer"]})
     there = {one: await call.wiring.enquiries.try_state_of(one, case) for one in counterparts}
     bars = waterfall([row["at"].timestamp() for row in way])
     rows = [{**row, "bar": bar} for row, bar in zip(way, bars, strict=True)]
