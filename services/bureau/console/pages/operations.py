@@ -1,6 +1,7 @@
 """The node for its operators: links, queues, dead letters, timers, a case's way. No persons."""
 
 import platform
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -198,7 +199,7 @@ async def about(request: Request, call: Read) -> Response:
         schemas=sorted(SCHEMAS),
         trust=wiring.node.trust.current,
         python=platform.python_version(),
-        certificate_end=certificate_end(settings.keys_folder / "tls" / "leaf.pem"),
+        certificate_ends_at=datetime.fromtimestamp(certificate_end(settings.keys_folder / "tls" / "leaf.pem"), UTC),
     )
 
 
