@@ -19,6 +19,8 @@ from shared.web.problems import NotFound
 BUNDLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "app.css": (*("css/tokens.css", "css/base.css", "css/forms.css"), *("css/citizen.css", "css/desk.css", "css/cases.css")),
+        "ops.css": ("css/ops.css",),
+        "wall.css": ("css/wall.css",),
         "shield.svg": ("shield.svg",),
         "app.js": ("vendor/htmx.min.js", "vendor/hx-sse.min.js", "js/drafts.js", "js/keys.js", "js/live.js", "js/intake.js"),
     }

@@ -106,14 +106,7 @@ async def replay(form: Replay, call: Annotated[Call, Depends(act("operations.rep
     """Handle letters again, one by one, each in its own transaction; what each gave is told."""
     if (kept := await call.answered()) is not None:
         return kept
-    results: list[dict[str, Any]] = []
-    for letter in form.letters:
-        try:
-            wiring = call.wiring
-            outcome = await dead_letters.replay(wiring.bus_database, wiring.receiver, letter, call.officer.actor)
-        except dead_letters.NoSuchLetter:
-            outcome = "no_such_letter"
-        results.append({"letter": letter, "outcome": outcome})
+    results = await acts.replay_letters(call.wiring, form.letters, call.officer.actor)
 
     async def told(session: Session) -> dict[str, Any]:
         return {"results": results}

@@ -22,16 +22,31 @@ class Entry:
     label: str
     roles: frozenset[str]
     count: int = 0
+    alone: bool = False
+    """Pages below it have entries of their own."""
 
     def is_here(self, path: str) -> bool:
         return path == self.href or (
-            path.startswith(f"{self.href}/") and not (self.href == "/w" and path.startswith("/w/intake"))
+            not self.alone and path.startswith(f"{self.href}/") and not (self.href == "/w" and path.startswith("/w/intake"))
         )
 
 
 COUNTER = frozenset({Role.COUNTER})
 AT_WORK = frozenset({Role.COUNTER, Role.VERIFIER, Role.POPULATION_OFFICE, Role.HRSS})
-ENTRIES = (Entry("/w", N_("Workbench"), AT_WORK), Entry("/w/intake", N_("Intake"), COUNTER))
+OPERATOR, AUDITOR = frozenset({Role.OPERATOR}), frozenset({Role.AUDITOR})
+ENTRIES = (
+    Entry("/w", N_("Workbench"), AT_WORK),
+    Entry("/w/intake", N_("Intake"), COUNTER),
+    Entry("/ops", N_("Node"), OPERATOR, alone=True),
+    Entry("/ops/peers", N_("Peers"), OPERATOR),
+    Entry("/ops/outbox", N_("Outbox"), OPERATOR),
+    Entry("/ops/inbox", N_("Inbox"), OPERATOR),
+    Entry("/ops/owed", N_("Answers owed"), OPERATOR),
+    Entry("/ops/dlq", N_("Dead letters"), OPERATOR),
+    Entry("/ops/timers", N_("Timers"), OPERATOR),
+    Entry("/ops/about", N_("About"), OPERATOR),
+    Entry("/ops/audit", N_("Audit log"), AUDITOR),
+)
 HOME_OF = {Role.OPERATOR: "/ops", Role.AUDITOR: "/ops/audit"}
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Uuid, bindparam, func, select
 
 from shared.audit import AuditEntry, audit, write_audit
-from shared.database import DatabaseDown, Session
+from shared.database import Actor, DatabaseDown, Session
 from shared.envelope import EnvelopeError, certificate_end, signing_key
 from shared.messaging import dead_letters
 from shared.messaging.bus import BusDown
@@ -147,3 +147,15 @@ async def read_audit(session: Session, *, case: UUID | None, after: int, most: i
     entry = AuditEntry(action="audit.read", object_kind="audit", object_id=str(after), purpose="supervision", case=case)
     await write_audit(session, entry)
     return [{name: value for name, value in row._mapping.items() if name != "commitment"} for row in rows]
+
+
+async def replay_letters(wiring: Any, letters: Sequence[int], actor: Actor) -> list[dict[str, Any]]:
+    """Handle letters again, one by one, each in its own transaction; what each gave."""
+    results: list[dict[str, Any]] = []
+    for letter in letters:
+        try:
+            outcome = await dead_letters.replay(wiring.bus_database, wiring.receiver, letter, actor)
+        except dead_letters.NoSuchLetter:
+            outcome = "no_such_letter"
+        results.append({"letter": letter, "outcome": outcome})
+    return results

@@ -1,0 +1,34 @@
+"""Reading what the node knows of itself, and the few things that operators do to it."""
+
+from services.bureau.console.acts.audit import search_audit, way_of_case
+from services.bureau.console.acts.node import (
+    measure,
+    read_audit,
+    read_letters,
+    read_owed,
+    read_peers,
+    recent_cases,
+    replay_letters,
+    skip_letter,
+)
+from services.bureau.console.acts.overview import Snapshot, read_inbox, read_snapshot, read_timers
+from services.bureau.console.acts.self_test import Step, test_peer
+
+__all__ = [
+    "Snapshot",
+    "Step",
+    "measure",
+    "read_audit",
+    "read_inbox",
+    "read_letters",
+    "read_owed",
+    "read_peers",
+    "read_snapshot",
+    "read_timers",
+    "recent_cases",
+    "replay_letters",
+    "search_audit",
+    "skip_letter",
+    "test_peer",
+    "way_of_case",
+]

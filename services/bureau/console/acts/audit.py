@@ -1,0 +1,43 @@
+"""The audit log as auditors search it, and a case's way through this node as operators see it."""
+
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, func, select
+
+from services.bureau.transfers.tables import transfer_case
+from shared.audit import AuditEntry, audit, write_audit
+from shared.database import CHINA, Session
+
+PAGE_ROWS = 50
+WAY_ROWS_MAX = 200  # of one case: a busy case has some forty
+
+
+async def search_audit(
+    session: Session, *, case: UUID | None, actor: str, action: str, day: date | None, before: int | None
+) -> Any:
+    """Rows, newest first, a page of them; that it was searched is a row too."""
+    asked: Select[Any] = select(audit).order_by(audit.c.id.desc()).limit(PAGE_ROWS + 1)
+    if case is not None:
+        asked = asked.where(audit.c.case_id == case)
+    if actor:
+        asked = asked.where(audit.c.actor == actor)
+    if action:
+        asked = asked.where(func.starts_with(audit.c.action, action))
+    if day is not None:
+        begins = datetime.combine(day, time(), CHINA)
+        asked = asked.where(audit.c.at >= begins, audit.c.at < begins + timedelta(days=1))
+    if before is not None:
+        asked = asked.where(audit.c.id < before)
+    rows = (await session.execute(asked)).all()
+    await write_audit(session, AuditEntry(action="audit.read", object_kind="audit", purpose="supervision", case=case))
+    return rows[:PAGE_ROWS], rows[PAGE_ROWS - 1].id if len(rows) > PAGE_ROWS else None
+
+
+async def way_of_case(session: Session, case: UUID) -> tuple[list[dict[str, Any]], list[str]]:
+    """What happened to the case here, oldest first, without who did it; and with which bureaus it is."""
+    wanted = (audit.c.id, audit.c.at, audit.c.action, audit.c.decision, audit.c.peer)
+    rows = await session.execute(select(*wanted).where(audit.c.case_id == case).order_by(audit.c.id).limit(WAY_ROWS_MAX))
+    with_whom = select(transfer_case.c.counterpart).where(transfer_case.c.case_id == case).order_by(transfer_case.c.counterpart)
+    return [dict(row._mapping) for row in rows], list((await session.execute(with_whom)).scalars())

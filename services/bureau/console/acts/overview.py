@@ -1,0 +1,208 @@
+"""One picture of the node at one moment, out of one transaction: pages and wall show nothing else beside it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, Select, select, text
+
+from services.bureau.transfers.states import TERMINAL, Side
+from services.bureau.transfers.tables import transfer_case, transfer_member
+from shared.audit import audit
+from shared.database import CHINA, Session
+from shared.messaging import dead_letters
+from shared.messaging.owed import LIST as OWED
+from shared.messaging.tables import peer, receipt
+
+BUCKET_MINUTES = 5
+BUCKETS = 12  # the last hour
+OWED_SHOWN = 500
+TIMERS_SHOWN = 200
+NEAR = timedelta(days=1)
+SENT_LOOKED_AT = 20_000  # of the newest outbox rows: an hour at six a second; no index leads by time
+FEED_ROWS = 7
+NEW_LETTERS_SHOWN = 100
+
+# An event's id is a UUIDv7 that the sender draws when it records the fact: its first 48 bits are that moment in milliseconds.
+DELAYS = text(
+    "SELECT sender, ago, count(*) AS messages, percentile_cont(0.95) WITHIN GROUP (ORDER BY delay) AS p95 FROM ("
+    " SELECT sender, floor(extract(epoch FROM (CAST(:now AS timestamptz) - received_at)) / CAST(:bucket AS int))::int AS ago,"
+    " greatest(0, extract(epoch FROM received_at)"
+    " - ('x' || left(replace(event_id::text, '-', ''), 12))::bit(48)::bigint / 1000.0) AS delay"
+    " FROM receipt WHERE received_at > CAST(:since AS timestamptz) AND received_at <= CAST(:now AS timestamptz)) AS r"
+    " GROUP BY GROUPING SETS ((sender, ago), (sender), ())"
+)
+UNSENT = text(
+    "SELECT split_part(topic, '.', 1) AS peer, count(*) AS messages, min(created_at) AS oldest, max(attempts) AS attempts,"
+    " (array_agg(last_error ORDER BY seq DESC) FILTER (WHERE last_error IS NOT NULL))[1] AS last_error"
+    " FROM outbox WHERE sent_at IS NULL GROUP BY 1"
+)
+DEPTHS = text(
+    "WITH o AS (SELECT created_at, sent_at FROM outbox WHERE seq > (SELECT coalesce(max(seq), 0) FROM outbox)"
+    " - CAST(:looked AS bigint) OR sent_at IS NULL), moments AS (SELECT ago,"
+    " CAST(:now AS timestamptz) - ago * make_interval(secs => CAST(:bucket AS int)) AS ends,"
+    " CAST(:now AS timestamptz) - (ago + 1) * make_interval(secs => CAST(:bucket AS int)) AS begins"
+    " FROM generate_series(0, CAST(:buckets AS int)) AS ago)"
+    " SELECT ago, count(*) FILTER (WHERE created_at <= ends AND (sent_at IS NULL OR sent_at > ends)) AS waiting,"
+    " count(*) FILTER (WHERE sent_at > begins AND sent_at <= ends) AS sent"
+    " FROM moments LEFT JOIN o ON true GROUP BY ago ORDER BY ago DESC"
+)
+RECEIPTS = text("SELECT outcome, count(*) AS receipts FROM receipt GROUP BY outcome ORDER BY outcome")
+WAITING = select(receipt).where(receipt.c.outcome == "not_yet").order_by(receipt.c.next_try_at).limit(TIMERS_SHOWN)
+ENDINGS = (
+    select(transfer_case.c.case_id, transfer_case.c.counterpart, transfer_case.c.permit_valid_until,
+           transfer_case.c.certificate_valid_until)
+    .where(
+        transfer_case.c.permit_valid_until.is_not(None),
+        select(transfer_member.c.place)
+        .where(
+            transfer_member.c.counterpart == transfer_case.c.counterpart,
+            transfer_member.c.case_id == transfer_case.c.case_id,
+            transfer_member.c.side == Side.DESTINATION.value,
+            transfer_member.c.state.not_in([state.value for state in TERMINAL[Side.DESTINATION]]),
+        )
+        .exists(),
+    )
+    .order_by(transfer_case.c.permit_valid_until)
+    .limit(TIMERS_SHOWN)
+)  # fmt: skip
+FEED: Select[Any] = select(audit.c.at, audit.c.action, audit.c.actor_kind, audit.c.actor, audit.c.decision, audit.c.peer)
+
+
+@dataclass(frozen=True, slots=True)
+class PeerState:
+    """One peer; `is_up` is None while nothing was tried or heard."""
+
+    bureau: str
+    last_heard: datetime | None
+    last_attempt: datetime | None
+    last_error: str | None
+    waiting: int
+    oldest: datetime | None
+    attempts: int
+    send_error: str | None
+    p95: float | None
+    received: int
+    owed_by_them: int
+
+    @property
+    def is_up(self) -> bool | None:
+        if self.last_error and (self.last_heard is None or self.last_attempt is None or self.last_heard < self.last_attempt):
+            return False
+        return None if self.last_heard is None and self.last_attempt is None else True
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The node at the moment `at`; `today` in business time for what is due."""
+
+    at: datetime
+    business_now: datetime
+    peers: Sequence[PeerState]
+    owed: Sequence[Row[Any]]
+    letters: Sequence[Row[Any]]
+    p95: float | None
+    received: int
+    sent: int
+    delays: Mapping[str, Sequence[float | None]]
+    depths: Sequence[int]
+    feed: Sequence[Row[Any]]
+
+    @property
+    def waiting(self) -> int:
+        return sum(one.waiting for one in self.peers)
+
+    @property
+    def oldest(self) -> datetime | None:
+        return min((one.oldest for one in self.peers if one.oldest is not None), default=None)
+
+    @property
+    def up(self) -> int:
+        return sum(one.is_up is True for one in self.peers)
+
+    @property
+    def down(self) -> list[PeerState]:
+        return [one for one in self.peers if one.is_up is False]
+
+    @property
+    def overdue(self) -> int:
+        return sum(row.due_at <= self.business_now for row in self.owed)
+
+    @property
+    def near(self) -> int:
+        return sum(self.business_now < row.due_at <= self.business_now + NEAR for row in self.owed)
+
+    @property
+    def per_minute(self) -> float:
+        return (self.received + self.sent) / (BUCKETS * BUCKET_MINUTES)
+
+
+async def read_snapshot(session: Session) -> Snapshot:
+    """Everything that overview and wall show, as of one moment."""
+    now, bucket = session.node.machine_now(), BUCKET_MINUTES * 60
+    hour = {"now": now, "bucket": bucket, "since": now - timedelta(seconds=bucket * BUCKETS)}
+    delays = (await session.execute(DELAYS, hour)).all()
+    depths = (await session.execute(DEPTHS, {"now": now, "bucket": bucket, "buckets": BUCKETS, "looked": SENT_LOOKED_AT})).all()
+    unsent = {row.peer: row for row in await session.execute(UNSENT)}
+    heard = {row.bureau: row for row in await session.execute(select(peer))}
+    owed = (await session.execute(OWED.limit(OWED_SHOWN))).all()
+    whole = next((row for row in delays if row.sender is None), None)
+    by_peer = {row.sender: row for row in delays if row.sender is not None and row.ago is None}
+    others = [one for one in session.node.trust.current.bureaus if one.code != session.node.bureau and one.gone_at is None]
+    peers = [_peer(one.code, heard.get(one.code), unsent.get(one.code), by_peer.get(one.code), owed) for one in others]
+    return Snapshot(
+        at=now,
+        business_now=session.node.business_now(),
+        peers=peers,
+        owed=owed,
+        letters=await dead_letters.list_open(session, most=NEW_LETTERS_SHOWN),
+        p95=None if whole is None or whole.p95 is None else float(whole.p95),
+        received=0 if whole is None else whole.messages,
+        sent=sum(row.sent for row in depths if row.ago < BUCKETS),
+        delays={one.code: _line(one.code, delays) for one in others},
+        depths=[row.waiting for row in depths],
+        feed=(await session.execute(FEED.order_by(audit.c.id.desc()).limit(FEED_ROWS))).all(),
+    )
+
+
+def _peer(
+    code: str, heard: Row[Any] | None, unsent: Row[Any] | None, delay: Row[Any] | None, owed: Sequence[Row[Any]]
+) -> PeerState:
+    return PeerState(
+        bureau=code,
+        last_heard=None if heard is None else heard.last_heard,
+        last_attempt=None if heard is None else heard.last_attempt,
+        last_error=None if heard is None else heard.last_error,
+        waiting=0 if unsent is None else unsent.messages,
+        oldest=None if unsent is None else unsent.oldest,
+        attempts=0 if unsent is None else unsent.attempts,
+        send_error=None if unsent is None else unsent.last_error,
+        p95=None if delay is None else float(delay.p95),
+        received=0 if delay is None else delay.messages,
+        owed_by_them=sum(row.peer == code and row.direction == "by_them" for row in owed),
+    )
+
+
+def _line(code: str, delays: Sequence[Row[Any]]) -> list[float | None]:
+    """p95 of each bucket, oldest first; None where nothing came."""
+    known = {row.ago: float(row.p95) for row in delays if row.sender == code and row.ago is not None}
+    return [known.get(ago) for ago in range(BUCKETS - 1, -1, -1)]
+
+
+async def read_inbox(session: Session) -> dict[str, Any]:
+    """Receipts by outcome, and those that wait with their next try."""
+    return {"outcomes": (await session.execute(RECEIPTS)).all(), "waiting": (await session.execute(WAITING)).all()}
+
+
+async def read_timers(session: Session) -> dict[str, Any]:
+    """Everything that runs out or comes back by itself: answers owed, permits and certificates, receipts."""
+    owed = (await session.execute(OWED.limit(OWED_SHOWN))).all()
+    return {
+        "at": session.node.machine_now(),
+        "business_now": session.node.business_now(),
+        "today": session.node.business_now().astimezone(CHINA).date(),
+        "owed": sorted(owed, key=lambda row: row.due_at),
+        "endings": (await session.execute(ENDINGS)).all(),
+        "waiting": (await session.execute(WAITING)).all(),
+    }

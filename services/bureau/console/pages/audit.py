@@ -1,0 +1,51 @@
+"""The audit log for auditors."""
+
+from datetime import date
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from services.bureau.access.calls import Call
+from services.bureau.access.page_calls import page
+from services.bureau.console import acts
+from shared.identifiers.errors import Fault
+from shared.identifiers.texts import N_
+from shared.web import Pages
+
+router = APIRouter(include_in_schema=False)
+DIGITS_MAX = 18
+
+
+@router.get("/ops/audit")
+async def search(request: Request, call: Annotated[Call, Depends(page("audit.read"))]) -> Response:
+    """Who did what, when, to which case; by case, officer, action and day."""
+    pages: Pages = request.app.state.pages
+    asked = {name: request.query_params.get(name, "").strip() for name in ("case", "actor", "action", "day", "before")}
+    wanted, faults = _read(asked)
+    if faults:
+        return pages.render(request, "console/audit.html", status=422, typed=asked, faults=faults, rows=(), before=None)
+    rows, before = await call.read(lambda session: acts.search_audit(session, **wanted))
+    return pages.render(request, "console/audit.html", typed=asked, rows=rows, before=before)
+
+
+def _read(asked: dict[str, str]) -> tuple[dict[str, Any], list[Fault]]:
+    wanted: dict[str, Any] = {"actor": asked["actor"], "action": asked["action"], "case": None, "day": None, "before": None}
+    faults = []
+    for name, kind, message in (
+        ("case", UUID, N_("a case is named by its UUID")),
+        ("day", date.fromisoformat, N_("a day is written as 2026-01-31")),
+        ("before", _row_number, N_("a row is named by its number")),
+    ):
+        try:
+            wanted[name] = kind(asked[name]) if asked[name] else None
+        except ValueError:
+            faults.append(Fault(name, "form", "", message, {}))
+    return wanted, faults
+
+
+def _row_number(typed: str) -> int:
+    if not (typed.isascii() and typed.isdigit() and len(typed) <= DIGITS_MAX):
+        raise ValueError(typed)
+    return int(typed)

@@ -1,0 +1,208 @@
+"""The node for its operators: links, queues, dead letters, timers, a case's way. No persons."""
+
+import platform
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request
+from pydantic_core import from_json
+from starlette.responses import RedirectResponse, Response
+
+from services.bureau.access.calls import Call
+from services.bureau.access.page_calls import page, typed
+from services.bureau.console import acts
+from services.bureau.console.pages.charts import line_chart, waterfall
+from services.bureau.transfers import acts as transfers
+from shared.contract.registry import SCHEMAS
+from shared.database import Session
+from shared.envelope import certificate_end
+from shared.identifiers.errors import Fault
+from shared.identifiers.texts import N_
+from shared.messaging import dead_letters
+from shared.messaging.dead_letters import MOST_AT_ONCE
+from shared.web import NotFound, Pages, RowNumber
+
+router = APIRouter(include_in_schema=False)
+Read = Annotated[Call, Depends(page("operations.read"))]
+REASON_MAX_CHARACTERS = 500
+DIGITS_MAX = 18
+SECONDS_OF_SCALE = 0.3  # what the delay's scale reaches at least
+MESSAGES_OF_SCALE = 3
+
+
+@router.get("/ops")
+async def overview(request: Request, call: Read, wall: str = "") -> Response:
+    """Everything at one moment; `?wall=1` for a wall that nobody touches."""
+    snapshot = await call.read(acts.read_snapshot)
+    delay = line_chart(list(snapshot.delays.items()), least=SECONDS_OF_SCALE)
+    depth = line_chart([("depth", snapshot.depths)], least=MESSAGES_OF_SCALE)
+    template = "console/wall.html" if wall == "1" else "console/operations.html"
+    return _pages(request).render(request, template, node=snapshot, delay=delay, depth=depth)
+
+
+@router.get("/ops/peers")
+async def peers(request: Request, call: Read) -> Response:
+    snapshot = await call.read(acts.read_snapshot)
+    return _pages(request).render(request, "console/peers.html", node=snapshot)
+
+
+@router.get("/ops/peers/{peer}")
+async def peer(peer: str, request: Request, call: Read) -> Response:
+    return await _peer_page(request, call, peer, steps=None)
+
+
+@router.post("/ops/peers/{peer}/test")
+async def test_peer(peer: str, request: Request, call: Read) -> Response:
+    """Ask the peer now; the page shows each step."""
+    return await _peer_page(request, call, peer, steps=await acts.test_peer(call.wiring, peer))
+
+
+async def _peer_page(request: Request, call: Call, peer: str, *, steps: list[acts.Step] | None) -> Response:
+    snapshot = await call.read(acts.read_snapshot)
+    found = next((one for one in snapshot.peers if one.bureau == peer), None)
+    if found is None:
+        raise NotFound
+    trust, now = call.wiring.node.trust.current, int(snapshot.at.timestamp())
+    keys = [one for one in trust.keys if one.bureau == peer and one.exp > now]
+    return _pages(request).render(
+        request, "console/peer.html", peer=found, listed=trust.bureau(peer), keys=keys, trust=trust, steps=steps, now=now
+    )
+
+
+@router.get("/ops/outbox")
+async def outbox(request: Request, call: Read) -> Response:
+    snapshot = await call.read(acts.read_snapshot)
+    return _pages(request).render(request, "console/outbox.html", node=snapshot)
+
+
+@router.get("/ops/inbox")
+async def inbox(request: Request, call: Read) -> Response:
+    return _pages(request).render(request, "console/inbox.html", **await call.read(acts.read_inbox))
+
+
+@router.get("/ops/owed")
+async def owed(request: Request, call: Read) -> Response:
+    snapshot = await call.read(acts.read_snapshot)
+    return _pages(request).render(request, "console/owed.html", node=snapshot)
+
+
+@router.post("/ops/owed/{case}/ask-again")
+async def ask_again(case: UUID, request: Request, call: Annotated[Call, Depends(page("transfers.ask_again"))]) -> Response:
+    async def unit(session: Session) -> dict[str, Any]:
+        return {"asked": await transfers.ask_again(session, call.officer, case)}
+
+    await call.once(unit)
+    return RedirectResponse("/ops/owed", 303)
+
+
+@router.get("/ops/dlq")
+async def letters(request: Request, call: Read) -> Response:
+    return await _letters_page(request, call)
+
+
+async def _letters_page(request: Request, call: Call, *, status: int = 200, **values: Any) -> Response:
+    snapshot = await call.read(acts.read_snapshot)
+    reasons: dict[str, int] = {}
+    for row in snapshot.letters:
+        reasons[row.reason] = reasons.get(row.reason, 0) + 1
+    shown = {"results": None, **values}
+    return _pages(request).render(request, "console/letters.html", status=status, node=snapshot, reasons=reasons, **shown)
+
+
+@router.post("/ops/dlq/replay")
+async def replay(request: Request, call: Annotated[Call, Depends(page("operations.replay"))]) -> Response:
+    """Handle the chosen letters again, one by one, here: a browser that goes away stops nothing."""
+    if (kept := await call.answered()) is None:
+        chosen = [str(one) for one in (await request.form()).getlist("letter")]
+        numbers = [int(one) for one in chosen if one.isascii() and one.isdigit() and len(one) <= DIGITS_MAX]
+        if not numbers or len(numbers) != len(chosen) or len(numbers) > MOST_AT_ONCE:
+            message, values = N_("choose 1 to {most} letters"), {"most": MOST_AT_ONCE}
+            return await _letters_page(request, call, status=422, faults=[Fault("letters", "chosen", "", message, values)])
+        results = await acts.replay_letters(call.wiring, numbers, call.officer.actor)
+
+        async def told(session: Session) -> dict[str, Any]:
+            return {"results": results}
+
+        kept = await call.once(told)
+    return await _letters_page(request, call, results=from_json(bytes(kept.body))["results"])
+
+
+@router.get("/ops/dlq/{letter}")
+async def letter(letter: RowNumber, request: Request, call: Read) -> Response:
+    return await _letter_page(request, call, letter)
+
+
+async def _letter_page(request: Request, call: Call, letter: int, *, status: int = 200, **values: Any) -> Response:
+    found = await call.read(lambda session: dead_letters.list_open(session, after=letter - 1, most=1))
+    if not found or found[0].id != letter:
+        raise NotFound
+    shown = {"would": None, "letter": found[0], **values}
+    return _pages(request).render(request, "console/letter.html", status=status, **shown)
+
+
+@router.post("/ops/dlq/{letter}/preview")
+async def preview(letter: RowNumber, request: Request, call: Annotated[Call, Depends(page("operations.replay"))]) -> Response:
+    """What a replay would do now, without doing it."""
+    wiring = call.wiring
+    try:
+        would = await dead_letters.preview(wiring.bus_database, wiring.receiver, letter, call.officer.actor)
+    except dead_letters.NoSuchLetter:
+        raise NotFound from None
+    return await _letter_page(request, call, letter, would=would)
+
+
+@router.post("/ops/dlq/{letter}/skip")
+async def skip(letter: RowNumber, request: Request, call: Annotated[Call, Depends(page("operations.skip"))]) -> Response:
+    given = await typed(request)
+    reason = given.get("reason", "").strip()
+    if not 0 < len(reason) <= REASON_MAX_CHARACTERS:
+        message, values = N_("say why, in 1 to {most} characters"), {"most": REASON_MAX_CHARACTERS}
+        faults = [Fault("reason", "reason", "", message, values)]
+        return await _letter_page(request, call, letter, status=422, faults=faults, typed=given)
+    await call.once(lambda session: acts.skip_letter(session, letter, reason))
+    return RedirectResponse("/ops/dlq", 303)
+
+
+@router.get("/ops/timers")
+async def timers(request: Request, call: Read) -> Response:
+    return _pages(request).render(request, "console/timers.html", **await call.read(acts.read_timers))
+
+
+@router.get("/ops/cases/{case}")
+async def case(case: UUID, request: Request, call: Read) -> Response:
+    """A case's way through this node, and how it stands at the other one, which is asked now."""
+    way, counterparts = await call.read(lambda session: acts.way_of_case(session, case))
+    if not way:
+        raise NotFound
+    there = {one: await call.wiring.enquiries.try_state_of(one, case) for one in counterparts}
+    bars = waterfall([row["at"].timestamp() for row in way])
+    rows = [{**row, "bar": bar} for row, bar in zip(way, bars, strict=True)]
+    return _pages(request).render(request, "console/way.html", case=case, way=rows, there=there)
+
+
+@router.get("/ops/about")
+async def about(request: Request, call: Read) -> Response:
+    wiring = call.wiring
+    settings = wiring.settings
+    configuration = {
+        "bureau": settings.bureau,
+        "environment": settings.environment,
+        "replica": settings.replica,
+        "bus": type(wiring.bus).__name__,
+        "issuer": wiring.issuer,
+    }
+    return _pages(request).render(
+        request,
+        "console/about.html",
+        configuration=configuration,
+        schemas=sorted(SCHEMAS),
+        trust=wiring.node.trust.current,
+        python=platform.python_version(),
+        certificate_ends_at=datetime.fromtimestamp(certificate_end(settings.keys_folder / "tls" / "leaf.pem"), UTC),
+    )
+
+
+def _pages(request: Request) -> Pages:
+    pages: Pages = request.app.state.pages
+    return pages

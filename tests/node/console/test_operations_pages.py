@@ -1,0 +1,186 @@
+"""The pages of operators and auditors: who may open them, that they count what is there, and what they do to dead letters."""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from services.bureau.console.acts.self_test import WHOLE_SECONDS
+from services.bureau.console.pages.charts import line_chart, waterfall
+from shared.messaging.bus import Record
+from tests.node.browser import Browser, form_to
+from tests.node.bureau import Bureau
+from tests.node.console.letters import from_the_future
+from tests.node.transfers.cases import approved
+
+OPERATOR, AUDITOR, COUNTER = "D33005", "D33006", "D33001"
+OPERATORS_PAGES = ("", "?wall=1", "/peers", "/peers/shanghai", "/outbox", "/inbox", "/owed", "/dlq", "/timers", "/about")
+WEIGHT_MAX_BYTES = 60_000
+
+
+@pytest.fixture
+async def browser(zhejiang: Bureau) -> AsyncIterator[Browser]:
+    opened = Browser(zhejiang)
+    yield opened
+    await opened.close()
+
+
+async def rubbish(zhejiang: Bureau, letters: int) -> None:
+    for place in range(letters):
+        await zhejiang.deliver(Record("zhejiang.transfers", "k", {"ce_source": "shanghai"}, f"no envelope {place}".encode()))
+
+
+@pytest.mark.parametrize("path", [f"/ops{one}" for one in OPERATORS_PAGES])
+async def test_operators_pages_are_for_operators_in_both_languages(browser: Browser, path: str) -> None:
+    joined = "&" if "?" in path else "?"
+    assert (await browser.get(path)).headers["location"].startswith("/login")
+    for other in (COUNTER, AUDITOR):
+        await browser.log_in(other)
+        assert (await browser.get(path)).status_code == 403
+    await browser.log_in(OPERATOR)
+    assert (await browser.get(f"{path}{joined}lang=zh")).status_code == 200
+    english = await browser.get(f"{path}{joined}lang=en")
+    assert english.status_code == 200
+    assert "style=" not in english.text
+    assert len(english.content) < WEIGHT_MAX_BYTES
+
+
+async def test_the_audit_log_is_for_auditors(browser: Browser, zhejiang: Bureau) -> None:
+    await browser.log_in(OPERATOR)
+    assert (await browser.get("/ops/audit")).status_code == 403
+    await browser.log_in(AUDITOR)
+    shown = await browser.get("/ops/audit?lang=en&actor=D33005")
+    assert shown.status_code == 200
+    assert "D33005" in shown.text
+    assert len(await zhejiang.audit("audit.read")) == 2  # the operator's denial, and the auditor's search
+
+
+async def test_a_search_that_cannot_be_read_keeps_what_was_typed(browser: Browser) -> None:
+    await browser.log_in(AUDITOR)
+    shown = await browser.get("/ops/audit?case=nobody&day=2020-13-01&before=%C2%B2")
+    assert shown.status_code == 422
+    assert all(f'href="#{name}"' in shown.text for name in ("case", "day", "before"))
+    assert 'value="nobody"' in shown.text
+
+
+async def test_letters_on_the_page_are_those_that_are_there(browser: Browser, zhejiang: Bureau) -> None:
+    await rubbish(zhejiang, 3)
+    await browser.log_in(OPERATOR)
+    page = await browser.get("/ops/dlq")
+    assert page.text.count('name="letter"') == (await zhejiang.one("SELECT count(*) AS n FROM dead_letter")).n == 3
+    assert "<b>3</b>" in (await browser.get("/ops")).text
+
+
+async def test_each_chosen_letter_is_replayed_and_what_it_gave_is_listed(browser: Browser, zhejiang: Bureau) -> None:
+    await from_the_future(zhejiang)
+    zhejiang.machine.offset = timedelta(0)
+    await rubbish(zhejiang, 1)
+    good, bad = (row.id for row in await zhejiang.rows("SELECT id FROM dead_letter ORDER BY id"))
+    await browser.log_in(OPERATOR)
+    form = form_to(await browser.get("/ops/dlq"), "/ops/dlq/replay")
+    chosen = {**form.fields, "letter": [str(good), str(bad), "999"]}
+    first = await browser.send("/ops/dlq/replay", chosen)
+    results = re.search(r'role="status">.*?</ul>', first.text, re.DOTALL)
+    assert results is not None
+    assert "applied" in results[0]
+    assert "no_such_letter" in results[0]
+    assert results[0].count("<li>") == 3
+    again = await browser.send("/ops/dlq/replay", chosen)
+    assert results[0] in again.text
+    assert len(await zhejiang.rows("SELECT * FROM transfer_case")) == 1
+
+
+@pytest.mark.parametrize("chosen", [[], ["x"], [str(one) for one in range(1, 102)]])
+async def test_a_replay_of_nothing_or_of_too_many_is_refused(browser: Browser, zhejiang: Bureau, chosen: list[str]) -> None:
+    await rubbish(zhejiang, 1)
+    await browser.log_in(OPERATOR)
+    refused = await browser.send("/ops/dlq/replay", {"letter": chosen})
+    assert refused.status_code == 422
+    assert 'href="#letters"' in refused.text
+
+
+async def test_a_preview_changes_nothing_and_a_skip_needs_a_reason(browser: Browser, zhejiang: Bureau) -> None:
+    await rubbish(zhejiang, 1)
+    await browser.log_in(OPERATOR)
+    (letter,) = await zhejiang.rows("SELECT id, reason FROM dead_letter")
+    page = f"/ops/dlq/{letter.id}"
+    assert letter.reason in (await browser.send(f"{page}/preview")).text
+    assert (await browser.send(f"{page}/skip", {"reason": " "})).status_code == 422
+    form = form_to(await browser.get(page), f"{page}/skip")
+    for _ in range(2):
+        assert (await browser.send(f"{page}/skip", form.fields | {"reason": "演示"})).status_code == 303
+    assert (await zhejiang.one("SELECT resolution FROM dead_letter")).resolution == "skipped"
+    assert (await browser.get(page)).status_code == 404
+
+
+async def test_a_peer_that_does_not_answer_is_red(browser: Browser, zhejiang: Bureau) -> None:
+    await browser.log_in(OPERATOR)
+    assert "alarm" not in (await browser.get("/ops?wall=1")).text
+    await zhejiang.wiring.peers._note("shanghai", "ConnectError")
+    page = await browser.get("/ops/peers?lang=en")
+    assert "no answer" in page.text
+    assert "ConnectError" in page.text
+    wall = await browser.get("/ops?wall=1&lang=en")
+    assert 'class="alarm"' in wall.text
+    assert "0 / 3" in wall.text
+
+
+async def test_the_link_test_says_which_step_failed(browser: Browser) -> None:
+    await browser.log_in(OPERATOR)
+    tested = await browser.send("/ops/peers/shanghai/test?lang=en")
+    assert tested.status_code == 200
+    assert "connection" in tested.text
+    assert "failed" in tested.text
+    assert WHOLE_SECONDS <= 5
+    assert (await browser.send("/ops/peers/zhejiang/test")).status_code == 404
+
+
+def test_charts_scale_to_what_they_show_and_leave_gaps() -> None:
+    drawn = line_chart([("a", [0.0, 0.3, None, 0.15])], least=0.3)
+    assert [text for _, text in drawn.ticks] == ["0", "0.1", "0.2", "0.3"]
+    assert drawn.lines == [("a", "M0.0 190.0L160.0 0.0M480.0 95.0h-4")]
+
+
+def test_bars_of_a_way_follow_each_other() -> None:
+    assert waterfall([]) == []
+    assert waterfall([10.0, 11.0, 12.0]) == [(0.0, 49.5), (49.5, 49.5), (99.0, 1.0)]
+
+
+@pytest.fixture
+async def operator(shanghai: Bureau) -> AsyncIterator[Browser]:
+    opened = Browser(shanghai)
+    await opened.log_in("D31005")
+    yield opened
+    await opened.close()
+
+
+async def test_what_is_owed_stands_on_owed_timers_overview_and_wall(operator: Browser, shanghai: Bureau) -> None:
+    case, _ = await approved(shanghai)
+    page = await operator.get("/ops/owed")
+    assert page.text.count("/ask-again") == len(await shanghai.rows("SELECT * FROM owed WHERE direction = 'by_them'")) == 1
+    for path in ("/ops", "/ops/timers"):
+        assert f"/ops/cases/{case}" in (await operator.get(path)).text
+    assert (await operator.get("/ops?wall=1")).text.count('class="deadline ') == 1
+    waiting = (await shanghai.one("SELECT count(*) AS n FROM outbox WHERE sent_at IS NULL")).n
+    assert f"共 {waiting} 条" in (await operator.get("/ops/outbox?lang=zh")).text
+
+
+async def test_asking_again_sends_one_message_however_often_the_form_is_sent(operator: Browser, shanghai: Bureau) -> None:
+    case, _ = await approved(shanghai)
+    address = f"/ops/owed/{case}/ask-again"
+    form, before = form_to(await operator.get("/ops/owed"), address), len(await shanghai.sent())
+    for _ in range(2):
+        assert (await operator.send(address, form.fields)).status_code == 303
+    assert len(await shanghai.sent()) == before + 1
+
+
+async def test_the_way_of_a_case_has_its_steps_and_no_persons(operator: Browser, shanghai: Bureau) -> None:
+    case, _ = await approved(shanghai)
+    page = await operator.get(f"/ops/cases/{case}?lang=en")
+    assert page.status_code == 200
+    steps = await shanghai.rows("SELECT action FROM audit WHERE case_id = :case", case=case)
+    assert page.text.count('class="fall"') == len(steps) > 1
+    assert "It knows no such case with us." in page.text  # what the peer of these tests answers
+    assert "D31001" not in page.text
+    assert (await operator.get("/ops/cases/00000000-0000-7000-8000-000000000000")).status_code == 404
