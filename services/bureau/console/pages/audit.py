@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from services.bureau.access.calls import Call
+from services.bureau.access.calls import ROLE_NAMES, Call
 from services.bureau.access.page_calls import page
 from services.bureau.console import acts
 from shared.identifiers.errors import Fault
@@ -25,9 +25,11 @@ async def search(request: Request, call: Annotated[Call, Depends(page("audit.rea
     asked = {name: request.query_params.get(name, "").strip() for name in ("case", "actor", "action", "day", "before")}
     wanted, faults = _read(asked)
     if faults:
-        return pages.render(request, "console/audit.html", status=422, typed=asked, faults=faults, rows=(), before=None)
+        return pages.render(
+            request, "console/audit.html", role_names=ROLE_NAMES, status=422, typed=asked, faults=faults, rows=(), before=None
+        )
     rows, before = await call.read(lambda session: acts.search_audit(session, **wanted))
-    return pages.render(request, "console/audit.html", typed=asked, rows=rows, before=before)
+    return pages.render(request, "console/audit.html", role_names=ROLE_NAMES, typed=asked, rows=rows, before=before)
 
 
 def _read(asked: dict[str, str]) -> tuple[dict[str, Any], list[Fault]]:
