@@ -1,6 +1,7 @@
 // What is typed into a form with data-draft is kept in this tab until the form has been sent and answered: a lost node, an expired
 // session or a switch of language costs nobody his text. Nothing leaves the browser, and it ends with the tab.
 (() => {
+  const PATIENCE_MS = 4000;
   const keyOf = (form) => `draft:${location.pathname}:${form.dataset.draft}`;
   const fields = (form) => [...form.elements].filter((one) => one.name && one.name !== "once" && !["hidden", "submit", "password"].includes(one.type));
   const save = (form) => {
@@ -33,7 +34,7 @@
     if (!form.matches("form[data-draft]") || form.dataset.sure === "yes") return;
     event.preventDefault();
     try {
-      await fetch("/health/live", { cache: "no-store" });
+      await fetch("/health/live", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });  // a frozen node does not refuse
       document.getElementById("lost")?.setAttribute("hidden", "");
       form.dataset.sure = "yes";
       form.requestSubmit(event.submitter ?? undefined);
