@@ -35,6 +35,7 @@ TEXTS = """() => {
   return found;
 }"""
 HAN = re.compile(rb"[\\u3400-\\u9fff\\U00020000-\\U0002ffff]+".decode("unicode_escape"))
+RECORD_NUMBER = re.compile(r"[沪苏浙皖]准?迁(?=[第0-9])")  # permits and certificates
 ENGLISH_WORDS = re.compile(r"\b[A-Za-z]{2,} [a-z]{2,} [a-z]{2,}\b")
 
 
@@ -127,9 +128,30 @@ async def foreign_words(person: Person) -> list[str]:
     """Words of the other language: on English pages Han that is nobody's name or address, on Chinese ones English sentences."""
     texts: list[str] = await person.page.evaluate(TEXTS)
     if person.language == "en":
-        return [f"not English: {text!r}" for text in texts for run in HAN.findall(text) if run not in data()]
+        return [
+            f"not English: {text!r}" for text in texts for run in HAN.findall(RECORD_NUMBER.sub("", text)) if not is_data(run)
+        ]
     untranslated = {msgid for msgid, zh in _chinese().items() if msgid != zh and HAN.search(zh)}
     return [f"not Chinese: {text!r}" for text in texts if text in untranslated or ENGLISH_WORDS.search(text)]
+
+
+def is_data(run: str) -> bool:
+    """Names, and addresses that begin with the divisions they lie in."""
+    rest = run
+    while rest not in data():
+        division = next((name for name in divisions() if rest.startswith(name)), None)
+        if division is None:
+            return False
+        rest = rest.removeprefix(division)
+    return True
+
+
+@cache
+def divisions() -> list[str]:
+    """Names of provinces, cities and counties, the longest first."""
+    files = [SERVICES.parent / "shared" / "identifiers" / f"{name}.csv" for name in ("divisions", "provinces")]
+    names = {name for file in files for name in HAN.findall(file.read_text()) if len(name) > 1}
+    return sorted(names, key=len, reverse=True)
 
 
 @cache
