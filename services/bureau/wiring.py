@@ -27,13 +27,13 @@ from services.bureau.population.acts import HoldPlaced
 from services.bureau.rulebook import RuleBook, read_rulebook
 from services.bureau.settings import BureauProfile, Settings
 from services.bureau.stations import acts as stations
-from services.bureau.stations.inbound import on_directory_published
+from services.bureau.stations.inbound import on_directory_published, on_maintenance_announced
 from services.bureau.stations.rules import read_stations
 from services.bureau.transfers import acts as transfers
 from services.bureau.transfers import questions
 from services.bureau.transfers.inbound import HANDLERS as TRANSFER_HANDLERS
 from services.bureau.transfers.questions import Enquiries
-from shared.contract.messages import DirectoryPublished, Message
+from shared.contract.messages import DirectoryPublished, MaintenanceAnnounced, Message
 from shared.contract.questions import PersonStatus, ProblemCode, Question
 from shared.contract.registry import CAPABILITIES, topic
 from shared.database import Clock, Database, NodeContext, Session, Vault
@@ -52,7 +52,11 @@ INCARNATION = 1  # raised only by a restore, which is not built yet
 BUSINESS_CLOCK_FILE = "business-clock.json"
 PSEUDONYM_CHARACTERS = 32
 
-HANDLERS: Mapping[type[Message], Handler] = {DirectoryPublished: on_directory_published, **TRANSFER_HANDLERS}
+HANDLERS: Mapping[type[Message], Handler] = {
+    DirectoryPublished: on_directory_published,
+    MaintenanceAnnounced: on_maintenance_announced,
+    **TRANSFER_HANDLERS,
+}
 ASKS: Mapping[str, Ask] = {"transfers": transfers.ask_by_timer}
 SAY_ANEW: Mapping[str, SayAnew] = {"transfers": transfers.say_anew, "node": stations.tell_anew}
 CONSEQUENCES = Consequences({HoldPlaced: [transfers.note_hold]})

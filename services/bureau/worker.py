@@ -227,7 +227,7 @@ class Worker:
         """What a newer list changes besides connections: letters that waited for a key, a bureau that has joined."""
         wiring = self._wiring
         await wiring.bus_database.run(keep_list, name="node.trust_list")
-        await wiring.bus_database.run(stations.publish_directory, name="node.publish_directory")
+        await wiring.bus_database.run(stations.publish_all, name="node.publish")
 
     async def _look_at(self, web: str) -> None:
         """Fetch what a peer has that is newer, version by version; a peer that is down is asked another time."""
@@ -263,7 +263,7 @@ async def prepare(wiring: Wiring) -> None:
 
     async def unit(session: Session) -> None:
         await stations.load_own(session, stations_csv=stations_csv, posts_csv=posts_csv)
-        await stations.publish_directory(session)
+        await stations.publish_all(session)
 
     await wiring.bus_database.run(keep_list, name="node.trust_list")
     await wiring.bus_database.run(unit, name="node.prepare")

@@ -18,6 +18,7 @@ COUNTRY_CODE_MAX_CHARS = 3  # GB/T 2659 / ISO 3166
 OCCUPATION_MAX_CHARS = 60
 REASON_TEXT_MAX_CHARS = 500
 REMARK_MAX_CHARS = 500
+MAINTENANCE_TEXT_MAX_CHARS = 200  # shown in one or two lines beside the bureau
 FORMER_NAMES_MAX = 5
 HOUSEHOLD_NO_MAX_CHARS = 20  # GA 214: opaque, often nine digits
 MEMBERS_MAX = 50  # of one case; a collective household moves person by person
@@ -54,6 +55,7 @@ ReasonCode = Annotated[str, StringConstraints(pattern=r"^[0-9A-Z_]+$", max_lengt
 CountryCode = Annotated[str, StringConstraints(pattern=r"^[0-9A-Z]{2,3}$", max_length=COUNTRY_CODE_MAX_CHARS)]
 Occupation = Annotated[str, StringConstraints(min_length=1, max_length=OCCUPATION_MAX_CHARS)]
 ReasonText = Annotated[str, StringConstraints(max_length=REASON_TEXT_MAX_CHARS)]
+MaintenanceText = Annotated[str, StringConstraints(min_length=1, max_length=MAINTENANCE_TEXT_MAX_CHARS)]
 Remark = Annotated[str, StringConstraints(max_length=REMARK_MAX_CHARS)]
 HouseholdNo = Annotated[str, StringConstraints(min_length=1, max_length=HOUSEHOLD_NO_MAX_CHARS)]
 FileHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

@@ -16,6 +16,7 @@ from shared.contract.fields import (
     Content,
     Instant,
     Issue,
+    MaintenanceText,
     OtherPlaces,
     Places,
     ReasonText,
@@ -176,4 +177,28 @@ class DirectoryPublished(Message):
             if station.code in seen:
                 raise contract_error("station_twice", N_("station {code} is listed twice"), code=station.code)
             seen.add(station.code)
+        return self
+
+
+class MaintenanceAnnounced(Message):
+    """A bureau -> each other: when its node will not be reachable, or that this is taken back. The higher version wins."""
+
+    capability: ClassVar[str] = "node"
+
+    bureau: BureauCode
+    version: Version
+    announced_at: Instant
+    starts_at: Instant
+    ends_at: Instant
+    text: MaintenanceText
+    withdrawn_at: Instant | None = None
+
+    @property
+    def key(self) -> str:
+        return self.bureau
+
+    @model_validator(mode="after")
+    def _ends_after_start(self) -> Self:
+        if self.ends_at <= self.starts_at:
+            raise contract_error("before_start", N_("ends before it begins on {start}"), start=self.starts_at.isoformat())
         return self

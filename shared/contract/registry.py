@@ -23,6 +23,7 @@ from shared.contract.fields import Content, Wire
 from shared.contract.messages import (
     CancellationRequested,
     DirectoryPublished,
+    MaintenanceAnnounced,
     Message,
     MigrationCertificateIssued,
     PermitIssued,
@@ -50,6 +51,7 @@ _MESSAGES: tuple[type[Message], ...] = (
     CancellationRequested,
     ReissueRequested,
     DirectoryPublished,
+    MaintenanceAnnounced,
 )
 _QUESTIONS: tuple[type[Question], ...] = (PersonStatus, ResidentForTransfer, TransferState)
 

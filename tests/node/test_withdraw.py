@@ -13,6 +13,7 @@ from services.bureau.stations import acts as stations
 from shared.contract.messages import (
     CancellationRequested,
     DirectoryPublished,
+    MaintenanceAnnounced,
     Message,
     MigrationCertificateIssued,
     PermitIssued,
@@ -138,6 +139,20 @@ async def test_a_directory_that_did_not_leave_is_told_anew(bureaus: dict[str, Bu
     assert [type(one.message) for one in sent] == [DirectoryPublished] * 3
     assert {one.to for one in sent} == {"jiangsu", "zhejiang", "anhui"}
     assert await signers(shanghai) == [new] * 3
+
+
+async def test_an_announcement_that_did_not_leave_is_told_anew(bureaus: dict[str, Bureau]) -> None:
+    shanghai = bureaus["shanghai"]
+    form = {"starts_at": "2031-01-01T22:00", "ends_at": "2031-01-02T02:00", "text": "演示"}
+    await shanghai.wiring.database.run(lambda session: stations.announce(session, form, seen=0), name="test")
+    await shanghai.news()
+    await stations_told(shanghai)
+    new = replaced(shanghai)
+    await shanghai.wiring.relay.pass_once()
+    sent = [one for one in await shanghai.sent() if isinstance(one.message, MaintenanceAnnounced)]
+    assert {one.to for one in sent} == {"jiangsu", "zhejiang", "anhui"}
+    assert len(sent) == 3
+    assert set(await signers(shanghai)) == {new}
 
 
 async def test_without_another_key_nothing_leaves_and_nothing_is_lost(bureaus: dict[str, Bureau]) -> None:

@@ -177,7 +177,7 @@ RULES: tuple[Rule, ...] = (
     # The node
     *_rules("stations.read", OFFICER_ROLES, Scope.FEDERATION, NODE, purposes=PURPOSES, basis=PROCEDURE),
     *_rules("owed.read", OFFICER_ROLES - {Role.AUDITOR}, Scope.BUREAU, NODE, purposes=PURPOSES),
-    *_rules("operations.read operations.replay operations.skip", {Role.OPERATOR}, Scope.BUREAU, NODE),
+    *_rules("operations.read operations.replay operations.skip operations.announce", {Role.OPERATOR}, Scope.BUREAU, NODE),
     *_rules("audit.read", {Role.AUDITOR}, Scope.BUREAU, NODE, purposes=frozenset({SUPERVISION}), implied=SUPERVISION),
     # Peers
     *_rules(

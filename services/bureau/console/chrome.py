@@ -39,6 +39,7 @@ ENTRIES = (
     Entry("/w/intake", N_("Intake"), COUNTER),
     Entry("/ops", N_("Node"), OPERATOR, alone=True),
     Entry("/ops/peers", N_("Peers"), OPERATOR),
+    Entry("/ops/maintenance", N_("Maintenance"), OPERATOR),
     Entry("/ops/outbox", N_("Outbox"), OPERATOR),
     Entry("/ops/inbox", N_("Inbox"), OPERATOR),
     Entry("/ops/owed", N_("Answers owed"), OPERATOR),

@@ -7,18 +7,21 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
 from services.bureau.access.callers import OFFICER_ROLES
+from shared.contract.fields import MAINTENANCE_TEXT_MAX_CHARS
 from shared.contract.records import Station
+from shared.database import CHINA
 from shared.identifiers.division import require_division
 from shared.identifiers.errors import Fault, IdentifierError, fault_of
 from shared.identifiers.texts import N_
 from shared.identifiers.unit_code import SOURCE as UNIT_SOURCE
 from shared.identifiers.unit_code import bureau_of_unit, division_of_unit
+from shared.web import InvalidInput
 
 STATION_COLUMNS: Final = (
     *("code", "name", "address", "division_code", "longitude", "latitude"),
@@ -29,6 +32,7 @@ BADGE_NO_MAX_CHARS = 20  # real numbers have six digits, unique only with the pr
 SUCCESSORS_MAX = 10  # stations closed one after another; more is a circle
 OFFICE_SUFFIX = "000000"
 """A county, city or provincial unit (GA/T 380-2012): approves or operates, registers nobody."""
+MAINTENANCE_MAX_DAYS = 30  # more is a slip of the year
 SOURCE = "Quanyu station list"
 COMMENT = "#"
 
@@ -199,3 +203,34 @@ def predecessors(closed: Mapping[str, str], code: str) -> frozenset[str]:
         new = {one for one, successor in closed.items() if successor in new} - found - {code}
         found |= new
     return frozenset(found)
+
+
+def read_window(typed: Mapping[str, str], *, now: datetime) -> tuple[datetime, datetime, str]:
+    """From, until and reason of announced maintenance, as typed (times in China). Raises InvalidInput."""
+    faults: list[Fault] = []
+    starts_at, ends_at = (_typed_time(typed, field, faults) for field in ("starts_at", "ends_at"))
+    text = typed.get("text", "").strip()
+    if not 0 < len(text) <= MAINTENANCE_TEXT_MAX_CHARS:
+        message = N_("has 1 to {limit} characters")
+        faults.append(_fault("text", "length", message, source="", limit=MAINTENANCE_TEXT_MAX_CHARS))
+    if starts_at and ends_at:
+        if ends_at <= starts_at:
+            message = N_("ends before it begins on {start}")
+            faults.append(_fault("ends_at", "before_start", message, source="", start=f"{starts_at:%Y-%m-%d %H:%M}"))
+        elif ends_at <= now:
+            faults.append(_fault("ends_at", "past", N_("is over already"), source=""))
+        elif ends_at - starts_at > timedelta(days=MAINTENANCE_MAX_DAYS):
+            message = N_("lasts longer than {limit} days")
+            faults.append(_fault("ends_at", "too_long", message, source="", limit=MAINTENANCE_MAX_DAYS))
+    if faults or starts_at is None or ends_at is None:
+        raise InvalidInput(faults=faults)
+    return starts_at, ends_at, text
+
+
+def _typed_time(typed: Mapping[str, str], field: str, faults: list[Fault]) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(typed.get(field, "").strip())
+    except ValueError:
+        faults.append(_fault(field, "time", N_("must be a day and a time"), source=""))
+        return None
+    return found.replace(tzinfo=CHINA) if found.tzinfo is None else found

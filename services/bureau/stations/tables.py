@@ -1,4 +1,4 @@
-"""Stations of all bureaus as published, the version of each bureau's list, and our own officers' posts."""
+"""Stations of all bureaus as published, the version of each bureau's list, announced maintenance, and our own officers' posts."""
 
 from sqlalchemy import BigInteger, Column, Date, DateTime, Double, Index, Table, Text
 
@@ -32,6 +32,25 @@ directory_told = Table(
     metadata,
     Column("peer", Text, primary_key=True),
     Column("version", BigInteger, nullable=False),  # of our own list, the last that was recorded for this peer
+)
+
+maintenance = Table(
+    "maintenance",
+    metadata,
+    Column("bureau", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("announced_at", DateTime(timezone=True), nullable=False),
+    Column("starts_at", DateTime(timezone=True), nullable=False),
+    Column("ends_at", DateTime(timezone=True), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("withdrawn_at", DateTime(timezone=True)),
+)
+
+maintenance_told = Table(
+    "maintenance_told",
+    metadata,
+    Column("peer", Text, primary_key=True),
+    Column("version", BigInteger, nullable=False),  # of our own announcement, the last that was recorded for this peer
 )
 
 post = Table(

@@ -109,6 +109,11 @@ def test_a_directory_is_ordered_by_its_bureau(sample: Sample) -> None:
         ("DirectoryPublished", {"stations.1.valid_until": "1999-12-31"}, ("stations.1", "before_start")),
         ("DirectoryPublished", {"stations.0.latitude": 91}, ("stations.0.latitude", "less_than_equal")),
         ("DirectoryPublished", {"version": 0}, ("version", "greater_than_equal")),
+        ("MaintenanceAnnounced", {"ends_at": "2020-12-30T22:00:00+08:00"}, ("", "before_start")),
+        ("MaintenanceAnnounced", {"starts_at": "2020-12-30T22:00:00"}, ("starts_at", "timezone_aware")),
+        ("MaintenanceAnnounced", {"text": ""}, ("text", "string_too_short")),
+        ("MaintenanceAnnounced", {"text": "长" * 201}, ("text", "string_too_long")),
+        ("MaintenanceAnnounced", {"version": 0}, ("version", "greater_than_equal")),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_with_field_and_rule(

@@ -38,7 +38,7 @@ def _raw(content: Any) -> bytes:
 
 def test_names_and_versions() -> None:
     assert sorted(MESSAGES) == sorted((model.__name__, model.wire_version) for model in MESSAGES.values())
-    assert len(MESSAGES) == 9
+    assert len(MESSAGES) == 10
     assert sorted(name for name, _ in QUESTIONS) == ["PersonStatus", "ResidentForTransfer", "TransferState"]
     assert CAPABILITIES == ("node", "transfers")
     assert {"node/1", "population/1", "transfers/1"} == SCHEMAS

@@ -11,7 +11,7 @@ from services.bureau.console.acts.node import (
     replay_letters,
     skip_letter,
 )
-from services.bureau.console.acts.overview import Snapshot, read_inbox, read_snapshot, read_timers
+from services.bureau.console.acts.overview import Snapshot, read_inbox, read_maintenance, read_snapshot, read_timers
 from services.bureau.console.acts.self_test import Step, test_peer
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "read_audit",
     "read_inbox",
     "read_letters",
+    "read_maintenance",
     "read_owed",
     "read_peers",
     "read_snapshot",

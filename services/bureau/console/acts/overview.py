@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, select, text
 
+from services.bureau.stations import acts as stations
 from services.bureau.transfers.states import TERMINAL, Side
 from services.bureau.transfers.tables import transfer_case, transfer_member
 from shared.audit import audit
@@ -108,6 +109,7 @@ class Snapshot:
     delays: Mapping[str, Sequence[float | None]]
     depths: Sequence[int]
     feed: Sequence[Row[Any]]
+    maintenance: Mapping[str, stations.Maintenance]
 
     @property
     def waiting(self) -> int:
@@ -163,6 +165,7 @@ async def read_snapshot(session: Session) -> Snapshot:
         delays={one.code: _line(one.code, delays) for one in others},
         depths=[row.waiting for row in depths],
         feed=(await session.execute(FEED.order_by(audit.c.id.desc()).limit(FEED_ROWS))).all(),
+        maintenance=await stations.maintenances(session),
     )
 
 
@@ -205,4 +208,15 @@ async def read_timers(session: Session) -> dict[str, Any]:
         "owed": sorted(owed, key=lambda row: row.due_at),
         "endings": (await session.execute(ENDINGS)).all(),
         "waiting": (await session.execute(WAITING)).all(),
+    }
+
+
+async def read_maintenance(session: Session) -> dict[str, Any]:
+    """What is planned or running, ours first; `version` of our last announcement, for the form."""
+    found = await stations.maintenances(session)
+    return {
+        "at": session.node.machine_now(),
+        "own": found.pop(session.node.bureau, None),
+        "others": list(found.values()),
+        "version": await stations.own_version(session),
     }

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter
 
-from services.bureau.console.pages import audit, operations, start, workbench
+from services.bureau.console.pages import audit, maintenance, operations, start, workbench
 
 router = APIRouter(include_in_schema=False)
-for part in (start, workbench, operations, audit):
+for part in (start, workbench, operations, maintenance, audit):
     router.include_router(part.router)

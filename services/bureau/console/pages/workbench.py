@@ -9,6 +9,7 @@ from starlette.responses import Response, StreamingResponse
 from services.bureau.access.calls import Call, public
 from services.bureau.access.page_calls import page
 from services.bureau.console import acts
+from services.bureau.stations import acts as stations
 from services.bureau.transfers import acts as transfers
 from services.bureau.transfers.acts.queues import QueuePage, Row
 from services.bureau.transfers.rules.queues import QUEUES, queue_of
@@ -35,6 +36,7 @@ async def workbench(request: Request, call: AtWork) -> Response:
             "late": late,
             "late_total": late_total,
             "links": links(call, await acts.read_peers(session)),
+            "maintenance": await stations.maintenances(session),
             "now": session.node.business_now(),
             "machine_now": session.node.machine_now(),
         }

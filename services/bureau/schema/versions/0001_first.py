@@ -110,6 +110,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("peer", name=op.f("pk_directory_told")),
     )
     op.create_table(
+        "maintenance",
+        sa.Column("bureau", sa.Text(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("announced_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("bureau", name=op.f("pk_maintenance")),
+    )
+    op.create_table(
+        "maintenance_told",
+        sa.Column("peer", sa.Text(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("peer", name=op.f("pk_maintenance_told")),
+    )
+    op.create_table(
         "household",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("household_no", sa.Text(), nullable=False),
@@ -536,6 +553,8 @@ def downgrade() -> None:
     op.drop_table("outbox")
     op.drop_index("ix_household_numbered", table_name="household", postgresql_where=sa.text("household_no ~ '^[0-9]{9}$'"))
     op.drop_table("household")
+    op.drop_table("maintenance_told")
+    op.drop_table("maintenance")
     op.drop_table("directory_told")
     op.drop_table("directory")
     op.drop_index("uq_dead_letter_open", table_name="dead_letter", postgresql_where=sa.text("resolved_at IS NULL"))

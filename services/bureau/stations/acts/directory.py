@@ -9,16 +9,15 @@ from sqlalchemy import Row, bindparam, delete, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from services.bureau.access.callers import Post
+from services.bureau.stations.acts.told import tell_peers
 from services.bureau.stations.rules import SUCCESSORS_MAX, OwnPost, follow, predecessors, read_posts, read_stations
 from services.bureau.stations.tables import directory, directory_told, post, station
 from shared.audit import AuditEntry, write_audit
 from shared.contract.messages import DirectoryPublished
 from shared.contract.records import Station
 from shared.database import Session
-from shared.envelope import NoKey
 from shared.identifiers.errors import Fault
 from shared.identifiers.unit_code import division_of_unit
-from shared.messaging import record
 from shared.web import InvalidInput, NotFound
 
 LOCK_OWN_LIST = select(func.pg_advisory_xact_lock(func.hashtextextended("stations.load_own", 0)))
@@ -40,10 +39,6 @@ DELETE_STATIONS = delete(station).where(station.c.bureau == bindparam("of_bureau
 INSERT_STATION = insert(station)
 DELETE_POSTS = delete(post)
 INSERT_POST = insert(post)
-TOLD = select(directory_told.c.peer, directory_told.c.version)
-FORGET_TOLD = delete(directory_told).where(directory_told.c.peer == bindparam("a_peer"))
-_told = upsert(directory_told)
-SET_TOLD = _told.on_conflict_do_update(index_elements=["peer"], set_={"version": _told.excluded.version})
 POSTS = (
     select(post)
     .where(
@@ -102,38 +97,15 @@ async def load_own(session: Session, *, stations_csv: str, posts_csv: str) -> bo
 
 
 async def publish_directory(session: Session) -> list[str]:
-    """Record our list for every peer that has not been told this version; gives those told now.
-
-    A peer without a usable key is passed over and told another time: a bureau starts without its peers."""
-    node = session.node
-    own = (await session.execute(DIRECTORY, {"bureau": node.bureau})).one_or_none()
+    """Record our list for every peer that has not been told this version; gives those told now."""
+    bureau = session.node.bureau
+    own = (await session.execute(DIRECTORY, {"bureau": bureau})).one_or_none()
     if own is None:
         return []
-    told = {row.peer: row.version for row in await session.execute(TOLD)}
     message = DirectoryPublished(
-        bureau=node.bureau,
-        version=own.version,
-        published_at=own.published_at,
-        stations=tuple(await stations_of(session, node.bureau)),
+        bureau=bureau, version=own.version, published_at=own.published_at, stations=tuple(await stations_of(session, bureau))
     )
-    peers = [one.code for one in node.trust.current.bureaus if one.code != node.bureau and one.gone_at is None]
-    told_now = []
-    for peer in peers:
-        if told.get(peer, 0) >= own.version:
-            continue
-        try:
-            await record(session, message, to=peer)
-        except NoKey:
-            continue
-        await session.execute(SET_TOLD, {"peer": peer, "version": own.version})
-        told_now.append(peer)
-    return told_now
-
-
-async def tell_anew(session: Session, key: str, peer: str) -> None:
-    """Our list was not sent to `peer`, its message was withdrawn: record it again. (`key` is our own code.)"""
-    await session.execute(FORGET_TOLD, {"a_peer": peer})
-    await publish_directory(session)
+    return await tell_peers(session, directory_told, message)
 
 
 async def take_published(session: Session, published: DirectoryPublished) -> bool:
