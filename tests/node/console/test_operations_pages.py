@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from importlib.metadata import version
 
 import pytest
 
@@ -12,7 +13,7 @@ from shared.messaging.bus import Record
 from tests.node.browser import Browser, form_to
 from tests.node.bureau import Bureau
 from tests.node.console.letters import from_the_future
-from tests.node.transfers.cases import approved
+from tests.node.transfers.cases import approved, at_origin
 
 OPERATOR, AUDITOR, COUNTER = "D33005", "D33006", "D33001"
 OPERATORS_PAGES = ("", "?wall=1", "/peers", "/peers/shanghai", "/outbox", "/inbox", "/owed", "/dlq", "/timers", "/about")
@@ -184,3 +185,51 @@ async def test_the_way_of_a_case_has_its_steps_and_no_persons(operator: Browser,
     assert "It knows no such case with us." in page.text  # what the peer of these tests answers
     assert "D31001" not in page.text
     assert (await operator.get("/ops/cases/00000000-0000-7000-8000-000000000000")).status_code == 404
+
+
+async def test_the_way_of_a_case_has_when_its_messages_left_and_came(operator: Browser, shanghai: Bureau) -> None:
+    case, _ = await approved(shanghai)
+    unsent = await operator.get(f"/ops/cases/{case}?lang=en")
+    assert unsent.text.count('class="sent"') == len(await shanghai.rows("SELECT * FROM outbox WHERE key = :key", key=str(case)))
+    assert "waits to be sent" in unsent.text
+    assert 'class="received"' not in unsent.text
+    await shanghai.rows("UPDATE outbox SET sent_at = now() RETURNING seq")
+    assert "waits to be sent" not in (await operator.get(f"/ops/cases/{case}?lang=en")).text
+
+
+async def test_the_way_of_a_case_has_what_was_received(browser: Browser, zhejiang: Bureau) -> None:
+    case = await at_origin(zhejiang, "RECEIVED")
+    await browser.log_in(OPERATOR)
+    page = await browser.get(f"/ops/cases/{case}?lang=en")
+    rows = await zhejiang.rows("SELECT outcome FROM receipt WHERE key = :key", key=str(case))
+    assert page.text.count('class="received"') == len(rows) > 0
+
+
+async def test_counts_are_of_all_rows_and_not_of_those_that_are_shown(operator: Browser, shanghai: Bureau) -> None:
+    await shanghai.rows(
+        "INSERT INTO owed (case_id, kind, peer, direction, since, business_since, due_at, asks)"
+        " SELECT gen_random_uuid(), 'transfers.certificate', 'zhejiang', 'by_them', now(), now(), '2001-01-01', 0"
+        " FROM generate_series(1, 777) RETURNING case_id"
+    )
+    for path in ("/ops?lang=en", "/ops?wall=1&lang=en"):
+        page = await operator.get(path)
+        assert "<b>777</b>" in page.text
+        assert "777 overdue" in page.text
+    assert '<span class="pill">777</span>' in (await operator.get("/ops/owed")).text
+    assert '<td class="number">777</td>' in (await operator.get("/ops/peers")).text
+
+
+async def test_about_says_which_program_and_schema_run(operator: Browser, shanghai: Bureau) -> None:
+    page = await operator.get("/ops/about?lang=en")
+    assert f"quanyu {version('quanyu')}" in page.text
+    schema = await shanghai.one("SELECT version_num FROM alembic_version")
+    assert f"revision {schema.version_num}" in page.text
+
+
+async def test_a_found_row_of_a_case_leads_to_the_cases_audit(shanghai: Bureau) -> None:
+    case, _ = await approved(shanghai)
+    auditor = Browser(shanghai)
+    await auditor.log_in("D31006")
+    assert f'href="/w/case/{case}/audit"' in (await auditor.get(f"/ops/audit?case={case}")).text
+    assert (await auditor.get(f"/w/case/{case}/audit")).status_code == 200
+    await auditor.close()

@@ -1,12 +1,13 @@
 """Reading what the node knows of itself, and the few things that operators do to it."""
 
-from services.bureau.console.acts.audit import search_audit, way_of_case
+from services.bureau.console.acts.audit import messages_of_case, search_audit, way_of_case
 from services.bureau.console.acts.node import (
     measure,
     read_audit,
     read_letters,
     read_owed,
     read_peers,
+    read_revision,
     recent_cases,
     replay_letters,
     skip_letter,
@@ -18,12 +19,14 @@ __all__ = [
     "Snapshot",
     "Step",
     "measure",
+    "messages_of_case",
     "read_audit",
     "read_inbox",
     "read_letters",
     "read_maintenance",
     "read_owed",
     "read_peers",
+    "read_revision",
     "read_snapshot",
     "read_timers",
     "recent_cases",

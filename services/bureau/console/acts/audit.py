@@ -1,5 +1,6 @@
 """The audit log as auditors search it, and a case's way through this node as operators see it."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
@@ -9,8 +10,15 @@ from sqlalchemy import Select, func, select
 from services.bureau.transfers.tables import transfer_case
 from shared.audit import AuditEntry, audit, write_audit
 from shared.database import CHINA, Session
+from shared.messaging.tables import outbox, receipt
 
 PAGE_ROWS = 50
+SENT_OF = select(
+    outbox.c.topic, outbox.c.type, outbox.c.created_at, outbox.c.sent_at, outbox.c.attempts, outbox.c.last_error
+).order_by(outbox.c.seq)
+RECEIVED_OF = select(receipt.c.sender, receipt.c.type, receipt.c.received_at, receipt.c.applied_at, receipt.c.outcome).order_by(
+    receipt.c.received_at
+)
 WAY_ROWS_MAX = 200  # of one case: a busy case has some forty
 
 
@@ -41,3 +49,10 @@ async def way_of_case(session: Session, case: UUID) -> tuple[list[dict[str, Any]
     rows = await session.execute(select(*wanted).where(audit.c.case_id == case).order_by(audit.c.id).limit(WAY_ROWS_MAX))
     with_whom = select(transfer_case.c.counterpart).where(transfer_case.c.case_id == case).order_by(transfer_case.c.counterpart)
     return [dict(row._mapping) for row in rows], list((await session.execute(with_whom)).scalars())
+
+
+async def messages_of_case(session: Session, case: UUID) -> tuple[Sequence[Any], Sequence[Any]]:
+    """What was recorded here for the other bureaus and when it left; what came from them and when it was handled."""
+    sent = await session.execute(SENT_OF.where(outbox.c.key == str(case)).limit(WAY_ROWS_MAX))
+    received = await session.execute(RECEIVED_OF.where(receipt.c.key == str(case)).limit(WAY_ROWS_MAX))
+    return sent.all(), received.all()

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Uuid, bindparam, func, select
+from sqlalchemy import Uuid, bindparam, func, select, text
 
 from shared.audit import AuditEntry, audit, write_audit
 from shared.database import Actor, DatabaseDown, Session
@@ -44,6 +44,7 @@ RECENT = (
 )
 PEERS = select(peer).order_by(peer.c.bureau)
 UNSENT = select(func.count(), func.min(outbox.c.created_at)).where(outbox.c.sent_at.is_(None))
+REVISION = text("SELECT version_num FROM alembic_version")
 LETTERS = (
     select(dead_letter.c.reason, func.count().label("letters"))
     .where(dead_letter.c.resolved_at.is_(None))
@@ -64,6 +65,11 @@ async def read_owed(session: Session) -> dict[str, Any]:
 
 async def read_peers(session: Session) -> Sequence[Mapping[str, Any]]:
     return [dict(row._mapping) for row in await session.execute(PEERS)]
+
+
+async def read_revision(session: Session) -> str:
+    """Of the schema, as the database itself says."""
+    return str((await session.execute(REVISION)).scalar_one())
 
 
 async def recent_cases(session: Session, station: str) -> Sequence[UUID]:

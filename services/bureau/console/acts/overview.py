@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, select, text
 
+from services.bureau.console.acts.node import LETTERS
 from services.bureau.stations import acts as stations
 from services.bureau.transfers.states import TERMINAL, Side
 from services.bureau.transfers.tables import transfer_case, transfer_member
@@ -48,6 +49,11 @@ DEPTHS = text(
     " SELECT ago, count(*) FILTER (WHERE created_at <= ends AND (sent_at IS NULL OR sent_at > ends)) AS waiting,"
     " count(*) FILTER (WHERE sent_at > begins AND sent_at <= ends) AS sent"
     " FROM moments LEFT JOIN o ON true GROUP BY ago ORDER BY ago DESC"
+)
+OWED_COUNTS = text(
+    "SELECT peer, direction, count(*) AS owed, count(*) FILTER (WHERE due_at <= CAST(:now AS timestamptz)) AS overdue,"
+    " count(*) FILTER (WHERE due_at > CAST(:now AS timestamptz) AND due_at <= CAST(:near AS timestamptz)) AS near"
+    " FROM owed GROUP BY peer, direction"
 )
 RECEIPTS = text("SELECT outcome, count(*) AS receipts FROM receipt GROUP BY outcome ORDER BY outcome")
 WAITING = select(receipt).where(receipt.c.outcome == "not_yet").order_by(receipt.c.next_try_at).limit(TIMERS_SHOWN)
@@ -96,13 +102,15 @@ class PeerState:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The node at the moment `at`; `today` in business time for what is due."""
+    """The node at the moment `at`; `owed` and `letters` are the oldest only, the counts are of all."""
 
     at: datetime
     business_now: datetime
     peers: Sequence[PeerState]
     owed: Sequence[Row[Any]]
+    owed_counts: Sequence[Row[Any]]
     letters: Sequence[Row[Any]]
+    letter_counts: Mapping[str, int]
     p95: float | None
     received: int
     sent: int
@@ -128,12 +136,20 @@ class Snapshot:
         return [one for one in self.peers if one.is_up is False]
 
     @property
+    def owed_total(self) -> int:
+        return sum(row.owed for row in self.owed_counts)
+
+    @property
+    def letters_total(self) -> int:
+        return sum(self.letter_counts.values())
+
+    @property
     def overdue(self) -> int:
-        return sum(row.due_at <= self.business_now for row in self.owed)
+        return sum(row.overdue for row in self.owed_counts)
 
     @property
     def near(self) -> int:
-        return sum(self.business_now < row.due_at <= self.business_now + NEAR for row in self.owed)
+        return sum(row.near for row in self.owed_counts)
 
     @property
     def per_minute(self) -> float:
@@ -148,17 +164,21 @@ async def read_snapshot(session: Session) -> Snapshot:
     depths = (await session.execute(DEPTHS, {"now": now, "bucket": bucket, "buckets": BUCKETS, "looked": SENT_LOOKED_AT})).all()
     unsent = {row.peer: row for row in await session.execute(UNSENT)}
     heard = {row.bureau: row for row in await session.execute(select(peer))}
-    owed = (await session.execute(OWED.limit(OWED_SHOWN))).all()
+    due = {"now": session.node.business_now(), "near": session.node.business_now() + NEAR}
+    owed_counts = (await session.execute(OWED_COUNTS, due)).all()
+    theirs = {row.peer: row.owed for row in owed_counts if row.direction == "by_them"}
     whole = next((row for row in delays if row.sender is None), None)
     by_peer = {row.sender: row for row in delays if row.sender is not None and row.ago is None}
     others = [one for one in session.node.trust.current.bureaus if one.code != session.node.bureau and one.gone_at is None]
-    peers = [_peer(one.code, heard.get(one.code), unsent.get(one.code), by_peer.get(one.code), owed) for one in others]
+    peers = [_peer(one.code, heard.get(one.code), unsent.get(one.code), by_peer.get(one.code), theirs) for one in others]
     return Snapshot(
         at=now,
         business_now=session.node.business_now(),
         peers=peers,
-        owed=owed,
+        owed=(await session.execute(OWED.limit(OWED_SHOWN))).all(),
+        owed_counts=owed_counts,
         letters=await dead_letters.list_open(session, most=NEW_LETTERS_SHOWN),
+        letter_counts={row.reason: row.letters for row in await session.execute(LETTERS)},
         p95=None if whole is None or whole.p95 is None else float(whole.p95),
         received=0 if whole is None else whole.messages,
         sent=sum(row.sent for row in depths if row.ago < BUCKETS),
@@ -170,7 +190,7 @@ async def read_snapshot(session: Session) -> Snapshot:
 
 
 def _peer(
-    code: str, heard: Row[Any] | None, unsent: Row[Any] | None, delay: Row[Any] | None, owed: Sequence[Row[Any]]
+    code: str, heard: Row[Any] | None, unsent: Row[Any] | None, delay: Row[Any] | None, owed: Mapping[str, int]
 ) -> PeerState:
     return PeerState(
         bureau=code,
@@ -183,7 +203,7 @@ def _peer(
         send_error=None if unsent is None else unsent.last_error,
         p95=None if delay is None else float(delay.p95),
         received=0 if delay is None else delay.messages,
-        owed_by_them=sum(row.peer == code and row.direction == "by_them" for row in owed),
+        owed_by_them=owed.get(code, 0),
     )
 
 

@@ -2,6 +2,7 @@
 
 import platform
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -103,11 +104,10 @@ async def letters(request: Request, call: Read) -> Response:
 
 async def _letters_page(request: Request, call: Call, *, status: int = 200, **values: Any) -> Response:
     snapshot = await call.read(acts.read_snapshot)
-    reasons: dict[str, int] = {}
-    for row in snapshot.letters:
-        reasons[row.reason] = reasons.get(row.reason, 0) + 1
     shown = {"results": None, **values}
-    return _pages(request).render(request, "console/letters.html", status=status, node=snapshot, reasons=reasons, **shown)
+    return _pages(request).render(
+        request, "console/letters.html", status=status, node=snapshot, reasons=snapshot.letter_counts, **shown
+    )
 
 
 @router.post("/ops/dlq/replay")
@@ -172,13 +172,18 @@ async def timers(request: Request, call: Read) -> Response:
 @router.get("/ops/cases/{case}")
 async def case(case: UUID, request: Request, call: Read) -> Response:
     """A case's way through this node, and how it stands at the other one, which is asked now."""
-    way, counterparts = await call.read(lambda session: acts.way_of_case(session, case))
+
+    async def unit(session: Session) -> tuple[Any, Any, Any]:
+        way, counterparts = await acts.way_of_case(session, case)
+        return way, counterparts, await acts.messages_of_case(session, case)
+
+    way, counterparts, (sent, received) = await call.read(unit)
     if not way:
         raise NotFound
     there = {one: await call.wiring.enquiries.try_state_of(one, case) for one in counterparts}
     bars = waterfall([row["at"].timestamp() for row in way])
     rows = [{**row, "bar": bar} for row, bar in zip(way, bars, strict=True)]
-    return _pages(request).render(request, "console/way.html", case=case, way=rows, there=there)
+    return _pages(request).render(request, "console/way.html", case=case, way=rows, there=there, sent=sent, received=received)
 
 
 @router.get("/ops/about")
@@ -199,6 +204,8 @@ async def about(request: Request, call: Read) -> Response:
         schemas=sorted(SCHEMAS),
         trust=wiring.node.trust.current,
         python=platform.python_version(),
+        program=version("quanyu"),
+        revision=await call.read(acts.read_revision),
         certificate_ends_at=datetime.fromtimestamp(certificate_end(settings.keys_folder / "tls" / "leaf.pem"), UTC),
     )
 
