@@ -63,8 +63,9 @@ def make_keys(folder: Path, addresses: Mapping[str, tuple[str, str]]) -> None:
 
 
 def _name_of(code: str) -> str:
-    """As its province's folder says."""
-    return str(tomllib.loads((SERVICES / code / "bureau.toml").read_text())["name"])
+    """As its province's folder says; a simulated bureau has none, and is called by its code."""
+    profile = SERVICES / code / "bureau.toml"
+    return str(tomllib.loads(profile.read_text())["name"]) if profile.is_file() else code
 
 
 @dataclass
