@@ -26,7 +26,7 @@ CLIENT_ID = "quanyu"
 CALLBACK = "/login/callback"
 PROVIDER_SECONDS = 5.0  # somebody stands at the counter
 TRANSACTION_COOKIE_SECONDS = 600  # from the click to the provider's answer
-NEXT, HOME = "next", "/w"
+NEXT, HOME = "next", "/home"
 
 router = APIRouter(include_in_schema=False)
 everybody = [Depends(public("who logs in is not known yet"))]

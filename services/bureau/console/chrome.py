@@ -78,7 +78,7 @@ class Chrome:
             "bureau_badges": {code: badge_of(code) for code in members},
             "officer": None if officer is None else _shown(officer, wiring),
             "navigation": [entry for entry in ENTRIES if officer is not None and officer.role in entry.roles],
-            "home": "/" if officer is None else HOME_OF.get(Role(officer.role), "/w"),
+            "home": "/" if officer is None else home_of(officer.role),
             "business_date": _business_date(wiring),
             "development": wiring.development is not None,
             "path_back": came_from(request),
@@ -91,6 +91,11 @@ def name_of(bureau: str, listed: str) -> str:
     """As the trust list calls it; a list that only repeats the code leaves it to the province."""
     province = province_of_bureau(bureau)
     return province.name if listed == bureau and province is not None else listed
+
+
+def home_of(role: str) -> str:
+    """The page on which an officer of this role begins."""
+    return HOME_OF.get(Role(role), "/w")
 
 
 def badge_of(bureau: str) -> str:

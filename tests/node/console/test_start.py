@@ -39,7 +39,7 @@ async def test_without_a_demo_or_with_half_a_file_there_is_a_plain_way_in(shangh
             (shanghai.wiring.settings.run_folder / DEMO_FILE).write_text(content)
         page = await (await browse(shanghai)).get("/")
         assert page.status_code == 200
-        assert 'href="/me"' in page.text
+        assert 'href="/home"' in page.text
         assert "D31001" not in page.text
 
 

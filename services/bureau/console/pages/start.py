@@ -6,14 +6,16 @@ What the demo shows stands in a file of the run folder that the harness writes (
 import asyncio
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.responses import RedirectResponse, Response
 
-from services.bureau.access.calls import ROLE_NAMES, public
+from services.bureau.access.calls import ROLE_NAMES, Call, public
 from services.bureau.access.development import LOOPBACK_NAMES
+from services.bureau.access.page_calls import page
+from services.bureau.console.chrome import home_of
 from shared.web import Pages
 
 DEMO_FILE = "demo.json"
@@ -109,3 +111,9 @@ def near(web: str, request: Request) -> str:
     """The node's address under the name by which this browser knows the machine: a cookie belongs to a name."""
     host = request.url.hostname or ""
     return web.replace("127.0.0.1", host, 1) if host in LOOPBACK_NAMES else web
+
+
+@router.get("/home")
+async def home(call: Annotated[Call, Depends(page("access.me"))]) -> Response:
+    """Where the officer's work is, by his role."""
+    return RedirectResponse(home_of(call.officer.role), 303)
