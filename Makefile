@@ -74,6 +74,7 @@ bench: .venv/.installed ## figures beside their floors, on a quiet machine (a qu
 	-$(BIN)/quanyu bench transfer
 	-$(BIN)/quanyu bench post
 	-$(BIN)/quanyu bench growth
+	-$(BIN)/quanyu bench pages
 
 ##@ Develop
 schemas: .venv/.installed ## write the JSON Schemas and the AsyncAPI document from the contract

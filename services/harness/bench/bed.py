@@ -86,25 +86,31 @@ class Door:
         return await self._call(path, headers, b"" if body is None else json.dumps(body).encode())
 
     async def _call(self, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
-        said: list[Any] = []
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        async def send(message: Any) -> None:
-            said.append(message)
-
-        raw = [(name.encode(), value.encode()) for name, value in {**headers, "content-length": str(len(body))}.items()]
-        scope = {
-            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http", "path": path,
-            "raw_path": path.encode(), "query_string": b"", "root_path": "", "headers": raw, "client": ("127.0.0.1", 1),
-            "server": ("127.0.0.1", 80),
-        }  # fmt: skip
-        await self._app(scope, receive, send)
-        answer = b"".join(one.get("body", b"") for one in said)
-        if said[0]["status"] != OK:
+        status, answer = await call(self._app, "POST", path, headers, body)
+        if status != OK:
             raise StackError(N_("{bureau} refused {path}: {answer}"), bureau="bench", path=path, answer=answer.decode())
         return answer
+
+
+async def call(app: FastAPI, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> tuple[int, bytes]:
+    """Status and body of what an application answers to one request; `path` with its query, if it has one."""
+    said: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    path, _, query = path.partition("?")
+    raw = [(name.encode(), value.encode()) for name, value in {**headers, "content-length": str(len(body))}.items()]
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http", "path": path,
+        "raw_path": path.encode(), "query_string": query.encode(), "root_path": "", "headers": raw,
+        "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80),
+    }  # fmt: skip
+    await app(scope, receive, send)
+    return said[0]["status"], b"".join(one.get("body", b"") for one in said)
 
 
 class Bed:
@@ -171,6 +177,14 @@ class Bed:
     async def under_review(self, people: Sequence[Person]) -> list[UUID]:
         """A case of each, submitted for approval."""
         return await under_review(self._node(DESTINATION).wiring.database, people)
+
+    async def opened(self, people: Sequence[Person], *, accepted: bool = False) -> list[UUID]:
+        """A case of each, not submitted yet."""
+        return await under_review(self._node(DESTINATION).wiring.database, people, until="accept" if accepted else "open")
+
+    async def act(self, bureau: str, officer: str, case: UUID, act: str, body: Any = None) -> None:
+        """One act of an officer on a case; `network.settle()` carries what it sends."""
+        await self._doors[bureau].post(officer, f"{CASES}/{case}/{act}", body)
 
     async def watch_backends(self) -> None:
         """From now on `transferred` counts the server's processes that work for the two nodes."""

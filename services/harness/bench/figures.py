@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from statistics import quantiles
 from typing import Literal
 
-Bench = Literal["deliver", "transfer", "post", "growth"]
+Bench = Literal["deliver", "transfer", "post", "growth", "pages"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import asyncpg
@@ -97,8 +97,11 @@ async def register(database: Database, people: Sequence[Person], *, station: str
         await database.run(unit, name="bench.register")
 
 
-async def under_review(database: Database, people: Sequence[Person]) -> list[UUID]:
-    """A case of each at the destination, submitted for approval; made through the acts themselves, many in a transaction."""
+async def under_review(
+    database: Database, people: Sequence[Person], *, until: Literal["open", "accept", "submit"] = "submit"
+) -> list[UUID]:
+    """A case of each at the destination, submitted for approval or brought that far; made through the acts themselves, many in a
+    transaction."""
     counter = Officer(COUNTER, DESTINATION, "演示", Post(LVXIANG, "counter", LVXIANG[:6]))
     rulebook = read_rulebook(SERVICES / DESTINATION / "rules.toml")
     cases: list[UUID] = []
@@ -109,8 +112,10 @@ async def under_review(database: Database, people: Sequence[Person]) -> list[UUI
             made = []
             for one in chunk:
                 opened = await transfers.open_case(session, counter, ApplicationForm.model_validate(application(one)))
-                await transfers.accept(session, counter, opened.case.case_id, rulebook)
-                await transfers.submit(session, counter, opened.case.case_id)
+                if until != "open":
+                    await transfers.accept(session, counter, opened.case.case_id, rulebook)
+                if until == "submit":
+                    await transfers.submit(session, counter, opened.case.case_id)
                 made.append(opened.case.case_id)
             return made
 

@@ -15,6 +15,7 @@ from services.bureau.transfers.tables import transfer_case, transfer_member, tra
 from shared.audit import audit
 from shared.messaging.tables import outbox, receipt
 
+FIRST_HOUSEHOLD_NO = {"residents": 100_000_000, "cases": 500_000_000}
 LARGE_ROWS = 5_000
 """A table that small is rightly read as a whole."""
 PERSON = "t.citizen_id_index = (SELECT index FROM bench_person)"
@@ -23,7 +24,7 @@ ABOUT_THEM = f"t.resident_id = (SELECT t.id FROM resident AS t WHERE {PERSON})" 
 OWN_CASE = {"case_id": "n.case_id"}
 HOUSEHOLD = {
     "id": "n.household_id",
-    "household_no": "CASE WHEN n.number % 2 = 0 THEN (100000000 + n.number)::text ELSE 'OLD-' || n.number END",  # half taken over
+    "household_no": "CASE WHEN n.number % 2 = 0 THEN ($first + n.number)::text ELSE 'OLD-' || ($first + n.number) END",  # half
     "head_resident_id": "CASE WHEN t.head_resident_id IS NULL THEN NULL ELSE n.resident_id END",
 }
 RESIDENT = {
@@ -76,7 +77,7 @@ def _statements(copies: Sequence[Copy], *, count: int, name: str, person: str) -
         f"CREATE TEMP TABLE bench_person AS {person}",
         NEW_IDS.format(name=name, count=count),
         "ANALYZE bench_copy",
-        *(copy_statement(table, rows, differing) for table, rows, differing in copies),
+        *(copy_statement(*copy).replace("$first", str(FIRST_HOUSEHOLD_NO[name])) for copy in copies),
         *AFTERWARDS,
     ]
 

@@ -8,6 +8,7 @@ from services.harness.bench.deliver import deliver
 from services.harness.bench.figures import Bench, Figure, Figures
 from services.harness.bench.ground import ground_of, start
 from services.harness.bench.growth import growth
+from services.harness.bench.pages import pages
 from services.harness.bench.post import post
 from services.harness.bench.transfer import transfer
 from services.harness.interrupts import run_interruptibly
@@ -32,6 +33,8 @@ def run_bench(bench: Bench, teller: Teller, *, rounds: int) -> Figures:
     try:
         if bench == "growth":
             growth(folder, figures, rounds=rounds, tell=teller.say)
+        elif bench == "pages":
+            pages(folder, figures, rounds=rounds, tell=teller.say)
         elif bench == "post":
             post(folder, figures, rounds=rounds, tell=teller.say)
         else:

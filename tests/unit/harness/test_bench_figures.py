@@ -52,4 +52,4 @@ def test_quantiles_lie_between_the_samples() -> None:
 def test_a_bench_that_there_is_not_is_wrong_use(quanyu: Quanyu, name: str) -> None:
     ran = quanyu("bench", name)
     assert ran.code == 2
-    assert "deliver, transfer, post, growth" in ran.err
+    assert "deliver, transfer, post, growth, pages" in ran.err
