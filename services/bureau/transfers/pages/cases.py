@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from services.bureau.access.calls import Call
+from services.bureau.access.calls import ROLE_NAMES, Call
 from services.bureau.access.page_calls import page, typed
 from services.bureau.transfers import acts
 from services.bureau.transfers.acts.following import Trace
@@ -129,4 +129,4 @@ async def audit_log(request: Request, case: UUID, call: Annotated[Call, Depends(
     call = about(call, case)
     found, rows = await call.read(lambda session: acts.read_audit_of_case(session, call.officer, case))
     pages: Pages = request.app.state.pages
-    return pages.render(request, "transfers/audit.html", apply_no=found.apply_no, case_id=case, rows=rows)
+    return pages.render(request, "transfers/audit.html", apply_no=found.apply_no, case_id=case, rows=rows, role_names=ROLE_NAMES)
