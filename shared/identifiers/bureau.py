@@ -46,3 +46,9 @@ def bureau_of_province(digits: str) -> str | None:
 
 def province_of_bureau(bureau: str) -> Province | None:
     return next((province for province in provinces().values() if province.bureau == bureau), None)
+
+
+def short_name(bureau: str) -> str:
+    """The character of its licence plates; of a bureau without a province here, its first letter."""
+    province = province_of_bureau(bureau)
+    return bureau[:1].upper() if province is None else province.short

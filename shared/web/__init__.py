@@ -5,7 +5,7 @@ from shared.web.forms import Form, PersonName, RowNumber
 from shared.web.handlers import install_problem_handlers
 from shared.web.hints import Hints
 from shared.web.limits import BODY_LIMIT_BYTES, BodyLimitMiddleware, UnexpectedErrorMiddleware
-from shared.web.pages import Pages, is_page, language_of
+from shared.web.pages import Pages, is_page, language_of, pages_of
 from shared.web.problems import (
     PROBLEM_RESPONSES,
     BadRequest,
@@ -54,5 +54,6 @@ __all__ = [
     "install_problem_handlers",
     "is_page",
     "language_of",
+    "pages_of",
     "preferred_language",
 ]

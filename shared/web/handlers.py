@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from shared.database import DatabaseDown, OutcomeUnknown
 from shared.identifiers.errors import Fault, IdentifierError, fault_of
 from shared.identifiers.texts import N_
-from shared.web.pages import Pages, is_page
+from shared.web.pages import is_page, pages_of
 from shared.web.problems import (
     BadRequest,
     BodyTooLarge,
@@ -164,8 +164,7 @@ def _page(request: Request, problem: ProblemError, headers: Mapping[str, str] | 
     """For somebody at a browser: where it can be put right, or the page that says it."""
     where = problem.page_instead(request)
     if where is None:
-        pages: Pages = request.app.state.pages
-        return pages.problem(request, problem, headers)
+        return pages_of(request).problem(request, problem, headers)
     if "hx-request" in request.headers:  # a part that follows by itself: the whole page goes
         return Response(status_code=204, headers={"HX-Redirect": where})
     return RedirectResponse(where, 303)

@@ -97,6 +97,12 @@ class Pages:
         return answer
 
 
+def pages_of(request: Request) -> Pages:
+    """What renders the pages of the application that answers this request."""
+    pages: Pages = request.app.state.pages
+    return pages
+
+
 def _environment(loader: PrefixLoader, language: Language) -> Environment:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, auto_reload=False

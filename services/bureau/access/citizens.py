@@ -5,7 +5,6 @@ TooManyTries      429     after some wrong proofs a wait that doubles, by case n
 NoProof           401     nothing is proved at this browser, or no longer
 """
 
-import hashlib
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from services.bureau.access.callers import Citizen
 from services.bureau.access.calls import Declares, NodeWiring
 from services.bureau.access.page_calls import require_own_page
 from services.bureau.access.rules import ACTIONS, reach
+from services.bureau.access.sessions import TOKEN_BYTES, cookie_name, hash_of
 from services.bureau.access.tables import citizen_session, citizen_try
 from shared.audit import AuditEntry, write_audit
 from shared.database import Actor, Session
@@ -37,7 +37,6 @@ FIRST_WAIT = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(hours=1)  # 24 guesses a day; longer would let a stranger keep a citizen from his case
 TRIES_FORGOTTEN_AFTER = timedelta(hours=2)  # longer than the longest wait
 PROVED_FOR = timedelta(minutes=15)
-TOKEN_BYTES = 32
 IPV6_PREFIX = 64  # one subscriber
 TRACK = "transfers.track"
 TRACK_PATH = "/c/track"
@@ -188,12 +187,12 @@ def _network(request: Request) -> str:
 
 async def _begin(session: Session, apply_no: str) -> str:
     token = secrets.token_urlsafe(TOKEN_BYTES)
-    await session.execute(BEGIN, {"token_hash": _hash(token), "apply_no": apply_no, "began_at": session.node.machine_now()})
+    await session.execute(BEGIN, {"token_hash": hash_of(token), "apply_no": apply_no, "began_at": session.node.machine_now()})
     return token
 
 
 async def _proved(session: Session, token: str | None) -> Citizen:
-    row = None if not token else (await session.execute(FIND, {"hash": _hash(token)})).one_or_none()
+    row = None if not token else (await session.execute(FIND, {"hash": hash_of(token)})).one_or_none()
     if row is None or session.node.machine_now() - row.began_at > PROVED_FOR:
         raise NoProof
     return Citizen(row.apply_no)
@@ -204,7 +203,7 @@ async def end_proof(request: Request) -> None:
     wiring: NodeWiring = request.app.state.wiring
     token = request.cookies.get(_cookie(request, wiring.node.bureau))
     if token:
-        await wiring.database.run(lambda session: session.execute(END, {"hash": _hash(token)}), name=f"{TRACK}.end")
+        await wiring.database.run(lambda session: session.execute(END, {"hash": hash_of(token)}), name=f"{TRACK}.end")
 
 
 async def forget_citizens(session: Session) -> None:
@@ -230,8 +229,4 @@ def drop_proof(response: Response, request: Request) -> None:
 
 def _cookie(request: Request, bureau: str) -> str:
     """As that of officers (`sessions.cookie_name`), with a name of its own: both may be open in one browser."""
-    return f"{'__Host-' if request.url.scheme == 'https' else ''}quanyu-{bureau}-citizen"
-
-
-def _hash(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
+    return cookie_name(f"{bureau}-citizen", secure=request.url.scheme == "https")

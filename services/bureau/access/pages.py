@@ -20,7 +20,7 @@ from services.bureau.access.sessions import CHOOSE_POST, LOGIN, NoSession, token
 from shared.audit import AuditEntry, write_audit
 from shared.database import Actor, Session
 from shared.identifiers.texts import N_
-from shared.web import Pages, Unauthorized, Unavailable
+from shared.web import Unauthorized, Unavailable, pages_of
 
 CLIENT_ID = "quanyu"
 CALLBACK = "/login/callback"
@@ -123,8 +123,7 @@ async def choose_post(request: Request, next: str = HOME) -> Response:  # the qu
     wiring: LoginWiring = request.app.state.wiring
     found = await session_of(wiring, request)
     posts = await wiring.posts_of(found.badge_no, wiring.node.business_today())
-    pages: Pages = request.app.state.pages
-    return pages.render(
+    return pages_of(request).render(
         request, "access/post.html", posts=posts, next=own_path(next), unit_names=wiring.unit_names, role_names=ROLE_NAMES
     )
 
@@ -166,8 +165,7 @@ async def log_out(request: Request) -> Response:
 @router.get("/me")
 async def me(request: Request, call: Annotated[Call, Depends(page("access.me"))]) -> Response:
     """Post, language, keys, logging out."""
-    pages: Pages = request.app.state.pages
-    return pages.render(request, "access/me.html")
+    return pages_of(request).render(request, "access/me.html")
 
 
 def own_path(where: Any) -> str:

@@ -127,7 +127,7 @@ async def _begin(
     await session.execute(
         BEGIN,
         {
-            "token_hash": _hash(token),
+            "token_hash": hash_of(token),
             "badge_no": badge_no,
             "name": name,
             "post": post,
@@ -143,7 +143,7 @@ async def find(session: Session, token: str | None, *, touch: bool = True) -> Lo
     """The session of a cookie's token; `touch`: a person uses it now, not a page that follows by itself. Raises NoSession."""
     if not token:
         raise NoSession
-    row = (await session.execute(FIND, {"hash": _hash(token)})).one_or_none()
+    row = (await session.execute(FIND, {"hash": hash_of(token)})).one_or_none()
     now = session.node.machine_now()
     if row is None or now - row.used_at > IDLE or now - row.began_at > ABSOLUTE:
         raise NoSession
@@ -153,7 +153,7 @@ async def find(session: Session, token: str | None, *, touch: bool = True) -> Lo
 
 
 async def end(session: Session, token: str) -> None:
-    await session.execute(END, {"hash": _hash(token)})
+    await session.execute(END, {"hash": hash_of(token)})
 
 
 async def forget_sessions(session: Session) -> None:
@@ -162,5 +162,6 @@ async def forget_sessions(session: Session) -> None:
     await session.execute(FORGET, {"idle_since": now - IDLE, "began_before": now - ABSOLUTE})
 
 
-def _hash(token: str) -> bytes:
+def hash_of(token: str) -> bytes:
+    """What is kept of a cookie's token."""
     return hashlib.sha256(token.encode()).digest()

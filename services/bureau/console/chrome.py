@@ -9,7 +9,7 @@ from starlette.requests import Request
 from services.bureau.access.callers import Officer, Role
 from services.bureau.access.calls import ROLE_NAMES, NodeWiring
 from services.bureau.access.sessions import came_from, login_address
-from shared.identifiers.bureau import province_of_bureau
+from shared.identifiers.bureau import province_of_bureau, short_name
 from shared.identifiers.texts import N_
 from shared.web import language_of
 
@@ -75,7 +75,7 @@ class Chrome:
             "bureau_names": {
                 code: name_of(code, name) if language == "zh" else code.capitalize() for code, name in members.items()
             },
-            "bureau_badges": {code: badge_of(code) for code in members},
+            "bureau_badges": {code: short_name(code) for code in members},
             "officer": None if officer is None else _shown(officer, wiring),
             "navigation": [entry for entry in ENTRIES if officer is not None and officer.role in entry.roles],
             "home": "/" if officer is None else home_of(officer.role),
@@ -96,12 +96,6 @@ def name_of(bureau: str, listed: str) -> str:
 def home_of(role: str) -> str:
     """The page on which an officer of this role begins."""
     return HOME_OF.get(Role(role), "/w")
-
-
-def badge_of(bureau: str) -> str:
-    """The character of the bureau's licence plates."""
-    province = province_of_bureau(bureau)
-    return bureau[:1].upper() if province is None else province.short
 
 
 def _shown(officer: Officer, wiring: ChromeWiring) -> dict[str, Any]:

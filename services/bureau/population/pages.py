@@ -15,7 +15,7 @@ from services.bureau.population.rules import RELATION_LABELS, HouseholdRow, Resi
 from services.bureau.population.tables import NEVER_TRANSFERRED, ResidentRecord
 from shared.audit import AuditEntry, write_audit
 from shared.database import Session
-from shared.web import Pages
+from shared.web import pages_of
 
 router = APIRouter(include_in_schema=False)
 May = Annotated[Call, Depends(page("population.read", purpose=HOUSEHOLD_TRANSFER))]
@@ -94,8 +94,7 @@ async def _audit(session: Session, call: Call, kind: str, name: str, fields: tup
 
 
 def _render(request: Request, call: Call, name: str, shown: dict[str, Any], *, revealed: bool) -> Response:
-    pages: Pages = request.app.state.pages
     names = call.wiring.unit_names
-    return pages.render(
+    return pages_of(request).render(
         request, f"population/{name}.html", **shown, case=call.case, revealed=revealed, relations=RELATION_LABELS, units=names
     )

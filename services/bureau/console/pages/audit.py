@@ -12,7 +12,7 @@ from services.bureau.access.page_calls import page
 from services.bureau.console import acts
 from shared.identifiers.errors import Fault
 from shared.identifiers.texts import N_
-from shared.web import Pages
+from shared.web import pages_of
 
 router = APIRouter(include_in_schema=False)
 DIGITS_MAX = 18
@@ -21,15 +21,14 @@ DIGITS_MAX = 18
 @router.get("/ops/audit")
 async def search(request: Request, call: Annotated[Call, Depends(page("audit.read"))]) -> Response:
     """Who did what, when, to which case; by case, officer, action and day."""
-    pages: Pages = request.app.state.pages
     asked = {name: request.query_params.get(name, "").strip() for name in ("case", "actor", "action", "day", "before")}
     wanted, faults = _read(asked)
     if faults:
-        return pages.render(
+        return pages_of(request).render(
             request, "console/audit.html", role_names=ROLE_NAMES, status=422, typed=asked, faults=faults, rows=(), before=None
         )
     rows, before = await call.read(lambda session: acts.search_audit(session, **wanted))
-    return pages.render(request, "console/audit.html", role_names=ROLE_NAMES, typed=asked, rows=rows, before=before)
+    return pages_of(request).render(request, "console/audit.html", role_names=ROLE_NAMES, typed=asked, rows=rows, before=before)
 
 
 def _read(asked: dict[str, str]) -> tuple[dict[str, Any], list[Fault]]:

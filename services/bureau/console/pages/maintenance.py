@@ -10,7 +10,7 @@ from services.bureau.access.page_calls import page, typed
 from services.bureau.console import acts
 from services.bureau.stations import acts as stations
 from shared.database import Session
-from shared.web import InvalidInput, Pages
+from shared.web import InvalidInput, pages_of
 
 router = APIRouter(include_in_schema=False)
 Announce = Annotated[Call, Depends(page("operations.announce"))]
@@ -48,9 +48,8 @@ async def withdraw(request: Request, call: Announce) -> Response:
 
 
 async def _page(request: Request, call: Call, *, status: int = 200, **values: Any) -> Response:
-    pages: Pages = request.app.state.pages
     shown = await call.read(acts.read_maintenance)
-    return pages.render(request, "console/maintenance.html", status=status, **shown, **values)
+    return pages_of(request).render(request, "console/maintenance.html", status=status, **shown, **values)
 
 
 def _seen(given: dict[str, str]) -> int:

@@ -22,7 +22,7 @@ from shared.identifiers.errors import Fault
 from shared.identifiers.texts import N_
 from shared.messaging import dead_letters
 from shared.messaging.dead_letters import MOST_AT_ONCE
-from shared.web import NotFound, Pages, RowNumber
+from shared.web import NotFound, RowNumber, pages_of
 
 router = APIRouter(include_in_schema=False)
 Read = Annotated[Call, Depends(page("operations.read"))]
@@ -39,13 +39,13 @@ async def overview(request: Request, call: Read, wall: str = "") -> Response:
     delay = line_chart(list(snapshot.delays.items()), least=SECONDS_OF_SCALE)
     depth = line_chart([("depth", snapshot.depths)], least=MESSAGES_OF_SCALE)
     template = "console/wall.html" if wall == "1" else "console/operations.html"
-    return _pages(request).render(request, template, node=snapshot, delay=delay, depth=depth)
+    return pages_of(request).render(request, template, node=snapshot, delay=delay, depth=depth)
 
 
 @router.get("/ops/peers")
 async def peers(request: Request, call: Read) -> Response:
     snapshot = await call.read(acts.read_snapshot)
-    return _pages(request).render(request, "console/peers.html", node=snapshot)
+    return pages_of(request).render(request, "console/peers.html", node=snapshot)
 
 
 @router.get("/ops/peers/{peer}")
@@ -66,7 +66,7 @@ async def _peer_page(request: Request, call: Call, peer: str, *, steps: list[act
         raise NotFound
     trust, now = call.wiring.node.trust.current, int(snapshot.at.timestamp())
     keys = [one for one in trust.keys if one.bureau == peer and one.exp > now]
-    return _pages(request).render(
+    return pages_of(request).render(
         request, "console/peer.html", peer=found, listed=trust.bureau(peer), keys=keys, trust=trust, steps=steps, now=now
     )
 
@@ -74,18 +74,18 @@ async def _peer_page(request: Request, call: Call, peer: str, *, steps: list[act
 @router.get("/ops/outbox")
 async def outbox(request: Request, call: Read) -> Response:
     snapshot = await call.read(acts.read_snapshot)
-    return _pages(request).render(request, "console/outbox.html", node=snapshot)
+    return pages_of(request).render(request, "console/outbox.html", node=snapshot)
 
 
 @router.get("/ops/inbox")
 async def inbox(request: Request, call: Read) -> Response:
-    return _pages(request).render(request, "console/inbox.html", **await call.read(acts.read_inbox))
+    return pages_of(request).render(request, "console/inbox.html", **await call.read(acts.read_inbox))
 
 
 @router.get("/ops/owed")
 async def owed(request: Request, call: Read) -> Response:
     snapshot = await call.read(acts.read_snapshot)
-    return _pages(request).render(request, "console/owed.html", node=snapshot)
+    return pages_of(request).render(request, "console/owed.html", node=snapshot)
 
 
 @router.post("/ops/owed/{case}/ask-again")
@@ -105,7 +105,7 @@ async def letters(request: Request, call: Read) -> Response:
 async def _letters_page(request: Request, call: Call, *, status: int = 200, **values: Any) -> Response:
     snapshot = await call.read(acts.read_snapshot)
     shown = {"results": None, **values}
-    return _pages(request).render(
+    return pages_of(request).render(
         request, "console/letters.html", status=status, node=snapshot, reasons=snapshot.letter_counts, **shown
     )
 
@@ -138,7 +138,7 @@ async def _letter_page(request: Request, call: Call, letter: int, *, status: int
     if not found or found[0].id != letter:
         raise NotFound
     shown = {"would": None, "letter": found[0], **values}
-    return _pages(request).render(request, "console/letter.html", status=status, **shown)
+    return pages_of(request).render(request, "console/letter.html", status=status, **shown)
 
 
 @router.post("/ops/dlq/{letter}/preview")
@@ -166,7 +166,7 @@ async def skip(letter: RowNumber, request: Request, call: Annotated[Call, Depend
 
 @router.get("/ops/timers")
 async def timers(request: Request, call: Read) -> Response:
-    return _pages(request).render(request, "console/timers.html", **await call.read(acts.read_timers))
+    return pages_of(request).render(request, "console/timers.html", **await call.read(acts.read_timers))
 
 
 @router.get("/ops/cases/{case}")
@@ -183,7 +183,7 @@ async def case(case: UUID, request: Request, call: Read) -> Response:
     there = {one: await call.wiring.enquiries.try_state_of(one, case) for one in counterparts}
     bars = waterfall([row["at"].timestamp() for row in way])
     rows = [{**row, "bar": bar} for row, bar in zip(way, bars, strict=True)]
-    return _pages(request).render(request, "console/way.html", case=case, way=rows, there=there, sent=sent, received=received)
+    return pages_of(request).render(request, "console/way.html", case=case, way=rows, there=there, sent=sent, received=received)
 
 
 @router.get("/ops/about")
@@ -197,7 +197,7 @@ async def about(request: Request, call: Read) -> Response:
         "bus": type(wiring.bus).__name__,
         "issuer": wiring.issuer,
     }
-    return _pages(request).render(
+    return pages_of(request).render(
         request,
         "console/about.html",
         configuration=configuration,
@@ -208,8 +208,3 @@ async def about(request: Request, call: Read) -> Response:
         revision=await call.read(acts.read_revision),
         certificate_ends_at=datetime.fromtimestamp(certificate_end(settings.keys_folder / "tls" / "leaf.pem"), UTC),
     )
-
-
-def _pages(request: Request) -> Pages:
-    pages: Pages = request.app.state.pages
-    return pages

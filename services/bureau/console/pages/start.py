@@ -16,7 +16,7 @@ from services.bureau.access.calls import ROLE_NAMES, Call, public
 from services.bureau.access.development import LOOPBACK_NAMES
 from services.bureau.access.page_calls import page
 from services.bureau.console.chrome import home_of
-from shared.web import Pages
+from shared.web import pages_of
 
 DEMO_FILE = "demo.json"
 router = APIRouter(include_in_schema=False)
@@ -95,8 +95,7 @@ async def start(request: Request) -> Response:
         return RedirectResponse("/c", 303)
     demo = await asyncio.to_thread(read_demo, wiring.settings.run_folder)
     webs = {} if demo is None else {house.bureau: near(house.web, request) for house in demo.houses}
-    pages: Pages = request.app.state.pages
-    return pages.render(request, "console/start.html", demo=demo, webs=webs, role_names=ROLE_NAMES)
+    return pages_of(request).render(request, "console/start.html", demo=demo, webs=webs, role_names=ROLE_NAMES)
 
 
 def read_demo(folder: Path) -> Demo | None:

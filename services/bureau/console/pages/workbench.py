@@ -14,7 +14,7 @@ from services.bureau.transfers import acts as transfers
 from services.bureau.transfers.acts.queues import QueuePage, Row
 from services.bureau.transfers.rules.queues import QUEUES, queue_of
 from shared.database import Session
-from shared.web import NotFound, Pages, RowNumber
+from shared.web import NotFound, RowNumber, pages_of
 
 SILENT_AFTER = timedelta(minutes=10)  # then a person wonders whether anybody is there
 
@@ -41,8 +41,7 @@ async def workbench(request: Request, call: AtWork) -> Response:
             "machine_now": session.node.machine_now(),
         }
 
-    pages: Pages = request.app.state.pages
-    return pages.render(request, "console/workbench.html", **await call.read(unit))
+    return pages_of(request).render(request, "console/workbench.html", **await call.read(unit))
 
 
 @router.get("/w/queue/{name}")
@@ -61,15 +60,15 @@ async def queue(request: Request, name: str, call: AtWork, after: Annotated[RowN
             shown = await transfers.read_queue(session, call.officer, wanted, after=after)
         return {"shown": shown, "now": session.node.business_now()}
 
-    pages: Pages = request.app.state.pages
     others = QUEUES.get(call.officer.role, ())
-    return pages.render(request, "console/queue.html", name=name, queue=wanted, others=others, **await call.read(unit))
+    return pages_of(request).render(
+        request, "console/queue.html", name=name, queue=wanted, others=others, **await call.read(unit)
+    )
 
 
 @router.get("/help/keys", dependencies=[Depends(public("which keys there are is no secret"))])
 async def keys(request: Request) -> Response:
-    pages: Pages = request.app.state.pages
-    return pages.render(request, "console/keys.html")
+    return pages_of(request).render(request, "console/keys.html")
 
 
 @router.get("/events")

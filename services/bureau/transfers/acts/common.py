@@ -13,7 +13,6 @@ from services.bureau.transfers.rules.errors import ACTS, NotInThisState
 from services.bureau.transfers.states import On, Side
 from services.bureau.transfers.tables import Application, Note
 from shared.database import Session
-from shared.identifiers.bureau import province_of_bureau
 from shared.identifiers.texts import N_
 from shared.identifiers.unit_code import division_of_unit
 from shared.web import Unavailable
@@ -65,8 +64,3 @@ def application_of(case: Case) -> Application:
 async def issuer_of(session: Session, officer: Officer) -> Issuer:
     unit = await stations.find_unit(session, session.node.bureau, officer.post.station_code)
     return Issuer(unit_code=unit.code, unit_name=unit.name, officer_name=officer.name, at=session.node.business_now())
-
-
-def short_name(bureau: str) -> str:
-    province = province_of_bureau(bureau)
-    return bureau[:1].upper() if province is None else province.short

@@ -23,7 +23,6 @@ from services.bureau.transfers.acts.common import (
     load_for,
     require,
     require_trust_list,
-    short_name,
 )
 from services.bureau.transfers.acts.moving import conclude
 from services.bureau.transfers.rules.application import (
@@ -45,6 +44,7 @@ from services.bureau.transfers.tables import MOVED_OUT, ONE_OPEN_CASE, PACKAGE_P
 from shared.contract.codes import VoidReason
 from shared.database import CHINA, Session
 from shared.identifiers.apply_no import new_apply_no
+from shared.identifiers.bureau import short_name
 from shared.identifiers.citizen_id import parse_citizen_id_no
 from shared.identifiers.errors import Fault
 from shared.identifiers.query_code import new_query_code

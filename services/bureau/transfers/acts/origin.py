@@ -15,7 +15,7 @@ from services.bureau.population.tables import HEAD_RELATION
 from services.bureau.stations import acts as stations
 from services.bureau.stations.acts import UnknownStation
 from services.bureau.transfers.acts.cases import keep_receipt, load_for_officer, next_number
-from services.bureau.transfers.acts.common import act_on, add_note, issuer_of, load_for, require, require_trust_list, short_name
+from services.bureau.transfers.acts.common import act_on, add_note, issuer_of, load_for, require, require_trust_list
 from services.bureau.transfers.acts.moving import conclude, renew_settlement_due, say
 from services.bureau.transfers.rules.case import Case
 from services.bureau.transfers.rules.documents import Numbers, make_certificate, reissued
@@ -35,7 +35,7 @@ from shared.contract.codes import ReturnCode
 from shared.contract.fields import ISSUE_MAX, Address, HouseholdNo, ReasonText, contract_error
 from shared.contract.records import MoveInPermit
 from shared.database import Session
-from shared.identifiers.bureau import BureauCode
+from shared.identifiers.bureau import BureauCode, short_name
 from shared.identifiers.citizen_id import CitizenIdNumber
 from shared.identifiers.texts import N_
 from shared.web import Form

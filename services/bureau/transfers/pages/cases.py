@@ -17,7 +17,7 @@ from services.bureau.transfers.rules.comparison import Comparison
 from services.bureau.transfers.rules.possible import BY_NAME
 from services.bureau.transfers.states import LABELS, Side, State
 from shared.database import Session
-from shared.web import Pages
+from shared.web import pages_of
 
 router = APIRouter()
 Reads = Annotated[Call, Depends(page("transfers.read"))]
@@ -128,5 +128,5 @@ async def audit_log(request: Request, case: UUID, call: Annotated[Call, Depends(
     """审计: every row about the case, for auditors, who see nothing else of it."""
     call = about(call, case)
     found, rows = await call.read(lambda session: acts.read_audit_of_case(session, call.officer, case))
-    pages: Pages = request.app.state.pages
-    return pages.render(request, "transfers/audit.html", apply_no=found.apply_no, case_id=case, rows=rows, role_names=ROLE_NAMES)
+    given: dict[str, Any] = {"apply_no": found.apply_no, "case_id": case, "rows": rows, "role_names": ROLE_NAMES}
+    return pages_of(request).render(request, "transfers/audit.html", **given)

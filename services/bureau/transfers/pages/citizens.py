@@ -22,7 +22,7 @@ from services.bureau.transfers.acts.tracking import is_proof, track
 from shared.identifiers.apply_no import parse_apply_no
 from shared.identifiers.errors import Fault, IdentifierError
 from shared.identifiers.query_code import parse_query_code
-from shared.web import InvalidInput, Pages
+from shared.web import InvalidInput, pages_of
 
 LONGEST_FIELD = 64  # of a number with blanks and hyphens between its groups
 router = APIRouter(prefix="/c", include_in_schema=False)
@@ -32,28 +32,28 @@ everybody = [Depends(public("what every citizen may read, and the door at which 
 @router.get("", dependencies=everybody)
 async def start(request: Request) -> Response:
     """What a citizen can do here."""
-    return _pages(request).render(request, "transfers/citizens/start.html")
+    return pages_of(request).render(request, "transfers/citizens/start.html")
 
 
 @router.get("/help", dependencies=everybody)
 async def read_help(request: Request) -> Response:
-    return _pages(request).render(request, "transfers/citizens/help.html")
+    return pages_of(request).render(request, "transfers/citizens/help.html")
 
 
 @router.get("/a11y", dependencies=everybody)
 async def read_accessibility(request: Request) -> Response:
-    return _pages(request).render(request, "transfers/citizens/a11y.html")
+    return pages_of(request).render(request, "transfers/citizens/a11y.html")
 
 
 @router.get("/privacy", dependencies=everybody)
 async def read_privacy(request: Request) -> Response:
-    return _pages(request).render(request, "transfers/citizens/privacy.html")
+    return pages_of(request).render(request, "transfers/citizens/privacy.html")
 
 
 @router.get("/track", dependencies=everybody)
 async def ask_proof(request: Request, again: str = "") -> Response:
     """Case number and query code."""
-    return _pages(request).render(request, "transfers/citizens/track.html", again=again == "yes")
+    return pages_of(request).render(request, "transfers/citizens/track.html", again=again == "yes")
 
 
 @router.post("/track", dependencies=everybody)
@@ -66,11 +66,11 @@ async def take_proof(request: Request) -> Response:
         apply_no, query_code = _readable(shown)
         token = await prove(request, apply_no=apply_no, query_code=query_code, is_proof=is_proof)
     except TooManyTries as wait:
-        told = _pages(request).render(request, "transfers/citizens/wait.html", status=wait.status, until=wait.until)
+        told = pages_of(request).render(request, "transfers/citizens/wait.html", status=wait.status, until=wait.until)
         told.headers["Retry-After"] = str(wait.seconds)
         return told
     except InvalidInput as problem:
-        return _pages(request).render(
+        return pages_of(request).render(
             request, "transfers/citizens/track.html", status=problem.status, faults=problem.faults, typed=shown, again=False
         )
     answer = RedirectResponse(f"{TRACK_PATH}/{apply_no}", 303)
@@ -84,7 +84,7 @@ async def follow(request: Request, apply_no: str, call: Annotated[CitizenCall, D
     if apply_no != call.citizen.apply_no:
         return RedirectResponse(TRACK_PATH, 303)
     tracked = await call.read(lambda session: track(session, call.citizen, call.wiring.unit_names))
-    return _pages(request).render(request, "transfers/citizens/case.html", case=tracked)
+    return pages_of(request).render(request, "transfers/citizens/case.html", case=tracked)
 
 
 @router.post("/leave", dependencies=everybody)
@@ -113,8 +113,3 @@ def _readable(shown: dict[str, str]) -> tuple[str, str]:
 
 def _number(text: str) -> str:
     return parse_apply_no("".join(text.split()).replace("-", ""))
-
-
-def _pages(request: Request) -> Pages:
-    pages: Pages = request.app.state.pages
-    return pages

@@ -25,7 +25,7 @@ from services.bureau.transfers.states import LABELS, Side, State
 from shared.database import Session
 from shared.identifiers.errors import Fault
 from shared.identifiers.texts import N_
-from shared.web import Conflict, Form, InvalidInput, Pages
+from shared.web import Conflict, Form, InvalidInput, pages_of
 from shared.web.handlers import faults_of
 
 F = TypeVar("F", bound=Form)
@@ -137,7 +137,6 @@ def _may(session: Session, call: Call, action: str, case: Case) -> bool:
 
 
 def render(request: Request, call: Call, shown: Shown, template: str, *, status: int = 200, **values: Any) -> Response:
-    pages: Pages = request.app.state.pages
     case, bureau = shown.case, call.wiring.node.bureau
     here = case.side is Side.DESTINATION
     given = {
@@ -155,7 +154,7 @@ def render(request: Request, call: Call, shown: Shown, template: str, *, status:
         "people_there": None,
         "done": None,
     }
-    return pages.render(request, f"transfers/{template}", status=status, **{**given, **values})
+    return pages_of(request).render(request, f"transfers/{template}", status=status, **{**given, **values})
 
 
 def filled(kind: type[F], given: Mapping[str, Any]) -> F:

@@ -27,7 +27,7 @@ from shared.identifiers.bureau import province_of_bureau
 from shared.identifiers.citizen_id import parse_citizen_id_no
 from shared.identifiers.division import full_division_name
 from shared.identifiers.errors import Fault, IdentifierError
-from shared.web import InvalidInput, Pages
+from shared.web import InvalidInput, pages_of
 
 HOME = "/w/intake"
 NEXT: Mapping[str, Step] = {"applicant": "matter", "matter": "members", "members": "check"}
@@ -41,8 +41,7 @@ May = Annotated[Call, Depends(page("transfers.open"))]
 async def start(request: Request, call: May) -> Response:
     """What can be taken here, and what the officer has begun."""
     drafts = await call.read(lambda session: acts.drafts_of(session, call.officer))
-    pages: Pages = request.app.state.pages
-    return pages.render(request, "transfers/intake.html", drafts=drafts)
+    return pages_of(request).render(request, "transfers/intake.html", drafts=drafts)
 
 
 @router.post(HOME)
@@ -112,8 +111,7 @@ async def done(request: Request, draft: UUID, call: May) -> Response:
     shown = await call.read(unit)
     if shown is None:
         return RedirectResponse(f"{HOME}/transfer/{draft}/check", 303)
-    pages: Pages = request.app.state.pages
-    return pages.render(request, "transfers/intake_done.html", draft=draft, **shown)
+    return pages_of(request).render(request, "transfers/intake_done.html", draft=draft, **shown)
 
 
 @router.get("/w/intake/transfer/{draft}/{step}")
@@ -267,7 +265,6 @@ def _said_by(number: str) -> Any:
 def _render(
     request: Request, step: Step, shown: Mapping[str, Any], *, status: int = 200, faults: Sequence[Fault] = ()
 ) -> Response:
-    pages: Pages = request.app.state.pages
     answers = dict(shown["answers"])
     values = {
         **shown,
@@ -282,9 +279,8 @@ def _render(
         "step_of": intake.step_of,
         "said_by": lambda field: _said_by(answers.get(field, "").upper()),
     }
-    return pages.render(request, f"transfers/intake_{step}.html", status=status, **values)
+    return pages_of(request).render(request, f"transfers/intake_{step}.html", status=status, **values)
 
 
 def _part(request: Request, template: str, **values: Any) -> Response:
-    pages: Pages = request.app.state.pages
-    return pages.render(request, template, **values)
+    return pages_of(request).render(request, template, **values)

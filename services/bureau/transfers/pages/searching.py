@@ -11,7 +11,7 @@ from services.bureau.access.rules import HOUSEHOLD_TRANSFER
 from services.bureau.transfers import acts
 from services.bureau.transfers.acts.searching import kind_of
 from shared.database import Session
-from shared.web import Pages
+from shared.web import pages_of
 
 router = APIRouter()
 May = Annotated[Call, Depends(page("transfers.read"))]
@@ -38,5 +38,4 @@ async def _answer(request: Request, call: Call, wanted: str) -> Response:
     found, rows = await call.read(unit)
     if len(found.cases) == 1:
         return RedirectResponse(f"/w/case/{found.cases[0]}", 303)
-    pages: Pages = request.app.state.pages
-    return pages.render(request, "transfers/search.html", found=found, rows=rows, wanted=wanted.strip())
+    return pages_of(request).render(request, "transfers/search.html", found=found, rows=rows, wanted=wanted.strip())
