@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from uuid_utils.compat import uuid7
 
 from services.bureau import worker
+from services.bureau.wiring import HANDLERS
 from services.bureau.worker import Worker
-from shared.messaging import receive
+from shared.messaging import Receiver, receive
 from shared.messaging.bus import Delivered
 from tests.node.bureau import Bureau
 from tests.node.transfers.cases import permit_for
@@ -77,3 +79,15 @@ async def test_bytes_over_which_our_own_reader_fails_are_a_letter_and_stop_nothi
     assert await zhejiang.states(good.case) == {1: "RECEIVED"}
     letters = await zhejiang.rows("SELECT reason, error FROM dead_letter WHERE resolved_at IS NULL")
     assert [(row.reason, "KeyError" in row.error) for row in letters] == [("not_an_envelope", True)]
+
+
+async def test_one_message_twice_in_a_chunk_counts_once_and_other_content_under_its_id_is_a_letter(zhejiang: Bureau) -> None:
+    first, other = permit_for(), permit_for()
+    record = zhejiang.sealed(first, by="shanghai", event_id=(same := uuid7()))
+    forged = zhejiang.sealed(other, by="shanghai", event_id=same)
+    outcomes: list[str] = []
+    receiver = Receiver(zhejiang.wiring.bus_database, HANDLERS, outcomes.append)
+    await receiver.receive([Delivered(record, 0, 1), Delivered(record, 0, 2), Delivered(forged, 0, 3)])
+    assert outcomes == ["applied", "duplicate", "refused"]
+    assert await zhejiang.states(other.case) == {}
+    assert [row.reason for row in await zhejiang.rows("SELECT reason FROM dead_letter")] == ["conflict"]

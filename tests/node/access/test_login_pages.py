@@ -79,6 +79,17 @@ async def test_step_up_is_fresh_for_minutes_only(open_bureau: Open, browse: Brow
     assert not await _stepped_up(shanghai, browser)
 
 
+async def test_another_post_needs_its_own_step_up(open_bureau: Open, browse: Browse) -> None:
+    shanghai = await open_bureau("shanghai")
+    browser = await browse(shanghai, "D31001")
+    await browser.log_in("D31001", step_up=True)
+    assert await _stepped_up(shanghai, browser)
+    old = browser.client.cookies["quanyu-shanghai"]
+    await browser.send("/login/post", {"post": "310116910000:counter"})
+    assert browser.client.cookies["quanyu-shanghai"] != old
+    assert not await _stepped_up(shanghai, browser)
+
+
 async def test_step_up_of_another_officer_begins_his_own_session(open_bureau: Open, browse: Browse) -> None:
     shanghai = await open_bureau("shanghai")
     browser = await browse(shanghai, "D31001")
