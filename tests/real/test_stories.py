@@ -156,8 +156,10 @@ def test_demo_stays_open_to_look_around_until_ctrl_c(surroundings: Mapping[str, 
         token = quanyu("token", "zhejiang", "D33002", "--folder", run, surroundings=surroundings)
         ports = json.loads((run / "ports.json").read_text())
         headers = {"Authorization": f"Bearer {token.stdout.strip()}"}
-        listed = httpx.get(f"http://127.0.0.1:{ports['zhejiang']['web']}/api/v1/transfers", headers=headers, trust_env=False)
-        assert [case["state"] for case in listed.json()["items"]] == ["GONE"]
+        cases = f"http://127.0.0.1:{ports['zhejiang']['web']}/api/v1/transfers"
+        ended = httpx.get(cases, params={"state": "GONE"}, headers=headers, trust_env=False)
+        assert [case["state"] for case in ended.json()["items"]] == ["GONE"]
+        assert httpx.get(cases, headers=headers, trust_env=False).json()["items"] == []  # without a state: what is still open
         assert quanyu("token", "zhejiang", "D99999", "--folder", run, surroundings=surroundings).returncode == 1
         assert quanyu("demo", "--once", "--folder", run, surroundings=surroundings).returncode == 1  # one run a folder
         os.kill(int((run / "jiangsu.pid").read_text()), signal.SIGKILL)
