@@ -33,11 +33,12 @@ class Receipt:
 
 @dataclass
 class Cast:
-    """`receipts`: by the state at the new home in which the case rests."""
+    """`receipts`: by the state at the new home in which the case rests. `spare`: likewise, each for one test that moves it on."""
 
     federation: Federation
     officers: Officers
     receipts: dict[str, Receipt] = field(default_factory=dict)
+    spare: dict[str, Receipt] = field(default_factory=dict)
 
     async def open_case(self, person: Person) -> Receipt:
         answer = await self.officers.act("shanghai", HOME.counter, CASES, application(person, HOME, SPONSOR))
@@ -95,12 +96,14 @@ async def cast_of(federation: Federation) -> AsyncIterator[Cast]:
     made = Cast(federation, Officers({bureau: node.web for bureau, node in federation.nodes.items()}))
     try:
         database = federation.registers()["zhejiang"].open()
-        movers = [next(people) for _ in range(9)]
+        movers = [next(people) for _ in range(11)]
         for person in movers:
             await database.run(lambda session, person=person: register(session, person), name="cast")
         await database.close()
         receipts = [await made.open_case(person) for person in movers]
-        accepted, missing, review, refused, approved, certified, settled, returned = receipts[1:]
+        accepted, missing, review, refused, approved, certified, settled, returned = receipts[1:9]
+        made.spare = {"DRAFT": receipts[9], "CERTIFIED": receipts[10]}
+        await made.certified(receipts[10])
         await made.act("shanghai", HOME.counter, accepted, "accept")
         await made.act("shanghai", HOME.counter, missing, "accept")
         await made.act("shanghai", HOME.counter, missing, "ask-supplement", {"missing": MISSING})
@@ -112,7 +115,7 @@ async def cast_of(federation: Federation) -> AsyncIterator[Cast]:
         await made.settled(settled)
         await made.returned(returned)
         states = ["DRAFT", "ACCEPTED", "SUPPLEMENT_REQUIRED", "UNDER_REVIEW", "REFUSED", "APPROVED", "CERTIFIED", "HERE", "VOID"]
-        made.receipts = dict(zip(states, receipts, strict=True))
+        made.receipts = dict(zip(states, receipts[:9], strict=True))
         yield made
     finally:
         await made.officers.close()

@@ -49,7 +49,7 @@ async def test_a_live_page_does_not_wake_itself(come: Come, troupe: Cast, office
 
 
 async def test_what_an_officer_does_is_seen_on_a_colleagues_open_page(come: Come, troupe: Cast) -> None:
-    person, receipt = await come("zh"), troupe.receipts["DRAFT"]
+    person, receipt = await come("zh"), troupe.spare["DRAFT"]
     await person.log_in("shanghai", "D31001")
     await person.go("shanghai", f"/w/case/{receipt.case}")
     await expect(person.page.locator("main")).to_contain_text("暂存")
@@ -78,7 +78,7 @@ async def test_a_wall_that_cannot_look_greys_and_keeps_what_it_shows(come: Come,
 async def test_settling_with_the_origin_away_says_so_first_and_ends_by_itself(
     come: Come, troupe: Cast, federation: Federation
 ) -> None:
-    person, receipt = await come("zh"), troupe.receipts["CERTIFIED"]
+    person, receipt = await come("zh"), troupe.spare["CERTIFIED"]
     person.page.on("dialog", lambda dialog: dialog.accept())
     await person.log_in("shanghai", "D31001")
     origin = federation.nodes["zhejiang"].process
