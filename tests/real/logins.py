@@ -71,6 +71,10 @@ class Browser:
         request |= {"state": "s", "nonce": "n", "code_challenge": challenge, "code_challenge_method": "S256"} | asked
         return await self._client.get(f"{self._endpoints}/auth", params={name: value for name, value in request.items() if value})
 
+    async def open(self, address: str) -> httpx.Response:
+        """Where a node has sent the browser."""
+        return await self._client.get(address)
+
     async def fill(self, page: httpx.Response, **fields: str) -> httpx.Response:
         """Post the page's form."""
         found = ACTION.search(page.text)

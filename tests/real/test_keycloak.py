@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import httpx2 as httpx
@@ -285,3 +286,32 @@ async def test_a_login_provider_that_dies_ends_nobodys_work(desks: Desks, measur
         assert (await desks.ask(bureau, token)).status_code == 200
         fresh = await desks.token(bureau, PLACES[bureau].counter)
         assert (await desks.ask(bureau, fresh)).status_code == 200
+
+
+async def through_the_pages(client: httpx.AsyncClient, browser: Browser, badge_no: str, *, step_up: bool) -> httpx.Response:
+    """The node's own login: to Keycloak, its forms, and back; the node's answer. `client` is that browser at the node."""
+    sent = await client.get("/login", params={"next": "/me"} | ({"step_up": "yes"} if step_up else {}))
+    answer = await browser.fill(await browser.open(sent.headers["location"]), username=badge_no, password=PASSWORD)
+    if step_up:
+        answer = await browser.step_up(answer, periods_ahead=1)
+    way = urlsplit(answer.headers["location"])
+    return await client.get(f"{way.path}?{way.query}")
+
+
+@pytest.mark.parametrize("bureau", BUREAUS)
+async def test_an_officer_logs_in_at_the_pages_and_steps_up(desks: Desks, bureau: str) -> None:
+    badge_no, port = PLACES[bureau].verifier, profile_of(bureau).web_port
+    web = desks.federation.nodes[bureau].web
+    here = {"host": f"localhost:{port}", "accept": "text/html", "sec-fetch-site": "same-origin"}
+    browser, seal = desks.browser(bureau), f"/w/case/{uuid4()}/seal"
+    async with httpx.AsyncClient(base_url=web, headers=here, trust_env=False, timeout=ANSWER_SECONDS) as client:
+        answer = await through_the_pages(client, browser, badge_no, step_up=False)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/me")
+        assert badge_no in (await client.get("/me")).text
+        refused = await client.post(seal, data={"version": "1"})
+        assert (refused.status_code, "step_up=yes" in refused.text) == (401, True)
+        answer = await through_the_pages(client, browser, badge_no, step_up=True)
+        assert answer.status_code == 303
+        assert (await client.post(seal, data={"version": "1"})).status_code == 404  # let through: there is no such case
+        assert (await client.post("/logout")).status_code == 303
+        assert (await client.get("/me")).status_code == 303

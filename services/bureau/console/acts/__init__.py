@@ -13,7 +13,7 @@ from services.bureau.console.acts.node import (
     skip_letter,
 )
 from services.bureau.console.acts.overview import Snapshot, read_inbox, read_maintenance, read_snapshot, read_timers
-from services.bureau.console.acts.self_test import Step, test_peer
+from services.bureau.console.acts.self_test import Step, probe_peer
 
 __all__ = [
     "Snapshot",
@@ -33,6 +33,6 @@ __all__ = [
     "replay_letters",
     "search_audit",
     "skip_letter",
-    "test_peer",
+    "probe_peer",
     "way_of_case",
 ]

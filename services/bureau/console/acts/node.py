@@ -27,7 +27,7 @@ AUDIT = (
     .order_by(audit.c.id)
     .limit(bindparam("most"))
 )
-LOOK_BACK_ROWS = 20_000  # of the audit log: what a busy bureau does in a day or two
+LOOK_BACK_ROWS = 10_000  # of the audit log: what a busy bureau does in a day; more would be felt on the page
 RECENT_CASES = 25
 _newest = select(audit.c.case_id, audit.c.station, audit.c.action, audit.c.at).order_by(audit.c.id.desc()).limit(LOOK_BACK_ROWS)
 _newest_rows = _newest.subquery()

@@ -29,7 +29,7 @@ class Step:
     error: str | None
 
 
-async def test_peer(wiring: Any, bureau: str) -> list[Step]:
+async def probe_peer(wiring: Any, bureau: str) -> list[Step]:
     """The steps until the first that fails. Raises NotFound for who is no peer."""
     listed = wiring.node.trust.current.bureau(bureau)
     if listed is None or bureau == wiring.node.bureau:

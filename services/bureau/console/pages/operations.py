@@ -54,9 +54,9 @@ async def peer(peer: str, request: Request, call: Read) -> Response:
 
 
 @router.post("/ops/peers/{peer}/test")
-async def test_peer(peer: str, request: Request, call: Read) -> Response:
+async def probe_peer(peer: str, request: Request, call: Read) -> Response:
     """Ask the peer now; the page shows each step."""
-    return await _peer_page(request, call, peer, steps=await acts.test_peer(call.wiring, peer))
+    return await _peer_page(request, call, peer, steps=await acts.probe_peer(call.wiring, peer))
 
 
 async def _peer_page(request: Request, call: Call, peer: str, *, steps: list[acts.Step] | None) -> Response:
