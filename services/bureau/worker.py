@@ -37,6 +37,7 @@ TIMER_SECONDS = 0.5
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 10.0
 BUS_LOOPS, BUS_LONGEST_PAUSE_SECONDS = frozenset({"relay", "consumer"}), 5.0  # somebody waits for what they carry
 DATABASE_PAUSE_SECONDS = 0.3  # short: the consumer must go on fetching or lose its partitions
+PEERS_SECONDS = 5.0  # an operator sees within ten seconds that a peer's door is shut
 TRUST_PAUSE_SECONDS = 5.0
 TRUST_LOOK_SECONDS = 3600.0  # what the peers have
 LIST_SECONDS = 5.0  # for one list, whole
@@ -89,6 +90,7 @@ class Worker:
             "consumer": self._consume,
             "timers": self._time,
             "trust": self._trust,
+            "peers": self._look_at_peers,
             "sweeper": self._sweep,
         }
         if self._alone:
@@ -217,6 +219,16 @@ class Worker:
                 self._taken_up = version
             wiring.health.progressed("trust")
             await asyncio.sleep(TRUST_PAUSE_SECONDS)
+
+    async def _look_at_peers(self) -> None:
+        """Whether each peer's door opens: who is asked nothing would pass for reachable."""
+        wiring = self._wiring
+        while True:
+            members = wiring.node.trust.current.bureaus
+            others = [one.code for one in members if one.code != wiring.settings.bureau and one.gone_at is None]
+            await asyncio.gather(*(wiring.peers.look(bureau) for bureau in others))
+            wiring.health.progressed("peers")
+            await asyncio.sleep(PEERS_SECONDS)
 
     async def _ask_peers(self) -> None:
         for bureau in self._wiring.node.trust.current.bureaus:

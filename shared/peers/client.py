@@ -10,6 +10,7 @@ import random
 import ssl
 from collections.abc import Callable, Mapping
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import httpx2 as httpx  # the maintained continuation of httpx
 import structlog
@@ -23,11 +24,14 @@ from shared.messaging.statements import PEER_TRIED
 from shared.telemetry import current_traceparent
 
 CONNECT_SECONDS = 2.0
+HTTPS_PORT = 443
 WHOLE_SECONDS = 5.0  # somebody stands at the counter
 REPEATS = 2  # a restarting peer or a lost connection; each repeat is a new question
 PAUSE_SECONDS = 0.1
 CONTENT_TYPE = "application/jose"
 AS_SENT = {"accept-encoding": "identity"}  # what unpacks to a thousand times its size would not be cut in time
+DOOR_CHANGED = "peers.door"  # the unit of work that pages want to hear of
+LOOK_SECONDS = 2.0  # TCP and TLS; a door that needs longer is as good as shut
 MAX_ERROR_CHARACTERS = 200
 
 A = TypeVar("A", bound=Answer)
@@ -74,6 +78,7 @@ class PeerClient:
         self._transport_to = transport_to
         self._counted = counted
         self._clients: dict[str, httpx.AsyncClient] = {}
+        self._shut: set[str] = set()  # whose door did not open when we looked last
         self.errors: dict[str, str] = {}  # by bureau: why the last question got no answer
 
     async def ask(self, bureau: str, question: Question, *, asker: Asker, answer: type[A], key: str = "") -> A:
@@ -92,6 +97,32 @@ class PeerClient:
         if self.errors.pop(bureau, None):
             await self._note(bureau, None)
         return told
+
+    async def look(self, bureau: str) -> None:
+        """Whether the peer's door opens, TCP and TLS; noted while it does not, and when it does again. Asks nothing.
+
+        Without it a peer that nobody asks would pass for reachable. Where there is no TLS (all in one process) nobody looks."""
+        listed = self._database.node.trust.current.bureau(bureau)
+        address = urlsplit("" if listed is None else listed.peer)
+        if self._transport_to is not None or address.scheme != "https" or address.hostname is None:
+            return
+        error, was_shut = None, bureau in self._shut
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                _, writer = await asyncio.open_connection(
+                    address.hostname, address.port or HTTPS_PORT, ssl=self._tls(), server_hostname=address.hostname
+                )
+                writer.close()
+        except TimeoutError:
+            error = f"its door did not open within {LOOK_SECONDS:.0f} s"
+        except (OSError, EnvelopeError) as refused:
+            error = f"its door did not open: {type(refused).__name__}"
+        if error is not None:
+            self._shut.add(bureau)
+            await self._keep(bureau, error, name="peers.note" if was_shut else DOOR_CHANGED)
+        elif was_shut:
+            self._shut.remove(bureau)
+            await self._keep(bureau, self.errors.get(bureau), name=DOOR_CHANGED)
 
     async def _ask_patiently(self, bureau: str, question: Question, asker: Asker, answer: type[A], key: str) -> A:
         """The answer within WHOLE_SECONDS, asked again when the connection breaks. Raises PeerDown, PeerRefused."""
@@ -172,10 +203,14 @@ class PeerClient:
         return self._clients[bureau]
 
     async def _note(self, bureau: str, error: str | None) -> None:
-        """Keep the last attempt for the operators' pages; a database that is down too must not hide the peer's fault."""
+        """Why a question got no answer, or that one did."""
         if error is not None:
             self.errors[bureau] = error
             logger.warning("peer_gave_no_answer", peer=bureau, error=error)
+        await self._keep(bureau, error)
+
+    async def _keep(self, bureau: str, error: str | None, *, name: str = "peers.note") -> None:
+        """Keep the last attempt for the operators' pages; a database that is down too must not hide the peer's fault."""
 
         async def unit(session: Session) -> None:
             row: Mapping[str, object] = {
@@ -186,7 +221,7 @@ class PeerClient:
             await session.execute(PEER_TRIED, row)
 
         try:
-            await self._database.run(unit, name="peers.note")
+            await self._database.run(unit, name=name)
         except DatabaseDown:
             logger.warning("peer_attempt_not_kept", peer=bureau)
 

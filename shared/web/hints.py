@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 ALIVE_SECONDS = 5.0
 STREAM_SECONDS = 600.0  # then the browser asks again, and whether it may is judged anew
-CHANGING = ("transfers.", "population.", "receive ", "operations.")
+CHANGING = ("transfers.", "population.", "receive ", "operations.", "peers.door")
 READS = (".read", ".look_up_origin", ".verify", ".bound", ".track", ".prove", ".end")  # who only looks wakes nobody
 
 

@@ -16,6 +16,7 @@ from tests.browser.test_story import act
 SETTLED_MS, QUIET_MS = 2_000, 6_000
 AT_MOST = 2  # in QUIET_MS: the wall looks every 5 s, everything else every 20 s
 SOON_MS, STALE_MS, BACK_MS = 5_000, 25_000, 40_000
+AWAY_MS = 15_000
 
 
 async def asked_while_quiet(person: Person) -> int:
@@ -97,3 +98,19 @@ async def test_settling_with_the_origin_away_says_so_first_and_ends_by_itself(
         origin.send_signal(signal.SIGCONT)
         await asyncio.sleep(0)
     await expect(person.page.locator("main a[href$='/slip/completion']")).to_be_visible(timeout=BACK_MS)
+
+
+async def test_a_peer_that_has_stopped_is_red_although_nobody_asks_it(come: Come, federation: Federation) -> None:
+    person, away = await come("zh"), federation.nodes["jiangsu"]
+    await person.log_in("shanghai", "D31005")
+    await person.go("shanghai", "/ops/peers")
+    row = person.page.locator("tr", has=person.page.locator("a[href='/ops/peers/jiangsu']"))
+    await expect(row.locator(".pill").first).to_contain_text("在线", timeout=AWAY_MS)
+    await asyncio.to_thread(away.stop)
+    try:
+        await expect(row.locator(".pill").first).to_contain_text("中断", timeout=AWAY_MS)
+        assert await look(person) == []
+    finally:
+        away.start()
+        await asyncio.to_thread(away.wait_ready)
+    await expect(row.locator(".pill").first).to_contain_text("在线", timeout=AWAY_MS)

@@ -23,7 +23,7 @@ from tests.node.line import wire_to
 from tests.node.people import mover
 from tests.node.transfers.cases import CASES, COUNTER, OFFICE, application, reviewed
 
-LOOPS = {"prepare", "relay", "doorbell", "consumer", "timers", "trust", "sweeper"}
+LOOPS = {"prepare", "relay", "doorbell", "consumer", "timers", "trust", "peers", "sweeper"}
 LOOPS_LOOKS, LOOK_SECONDS = 400, 0.05
 SIGNING_KEY_DAYS = 180  # the life of a signature key, from an hour before it was made
 
@@ -191,7 +191,7 @@ async def test_a_loop_that_is_done_or_rests_as_long_as_it_said_is_in_order(shang
         state.progressed_at -= SWEEP_SECONDS
     parts = (await ready(shanghai))[1]["parts"]
     stalled = {name for name, part in parts.items() if part["status"] != "ok"}
-    assert stalled == {"loop.relay", "loop.consumer", "loop.timers", "loop.trust"}
+    assert stalled == {"loop.relay", "loop.consumer", "loop.timers", "loop.trust", "loop.peers"}
     loops["sweeper"].progressed_at -= 2 * SWEEP_SECONDS
     assert "no progress" in (await ready(shanghai))[1]["parts"]["loop.sweeper"]["reason"]
 

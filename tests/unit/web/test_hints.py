@@ -11,7 +11,9 @@ async def heard(stream: "asyncio.Future[bytes]") -> bytes:
     return await asyncio.wait_for(stream, 2)
 
 
-@pytest.mark.parametrize("unit", ["transfers.approve", "receive PermitIssued", "population.hold", "operations.replay"])
+@pytest.mark.parametrize(
+    "unit", ["transfers.approve", "receive PermitIssued", "population.hold", "operations.replay", "peers.door"]
+)
 async def test_what_changes_something_is_told_to_everybody(unit: str) -> None:
     told = Hints()
     streams = [told.stream(), told.stream()]
@@ -23,7 +25,8 @@ async def test_what_changes_something_is_told_to_everybody(unit: str) -> None:
 @pytest.mark.parametrize(
     "unit",
     ["transfers.read", "transfers.look_up_origin", "transfers.verify", "transfers.track", "transfers.track.prove", "console.work",
-     "access.me", "population.read", "access.session", "relay.mark", "owed.ask_due", "receive.due", "sweep", "audit.read",
+     "access.me",
+     "peers.note", "population.read", "access.session", "relay.mark", "owed.ask_due", "receive.due", "sweep", "audit.read",
      "operations.read"],
 )  # fmt: skip
 async def test_what_only_reads_or_comes_with_the_clock_is_told_to_nobody(unit: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ __all__ = [
     "Step",
     "measure",
     "messages_of_case",
+    "probe_peer",
     "read_audit",
     "read_inbox",
     "read_letters",
@@ -33,6 +34,5 @@ __all__ = [
     "replay_letters",
     "search_audit",
     "skip_letter",
-    "probe_peer",
     "way_of_case",
 ]
