@@ -19,7 +19,10 @@ from uuid import UUID
 import asyncpg
 from fastapi import FastAPI
 
+from services.bureau.clocks import set_business_clock
+from services.bureau.process import Part
 from services.bureau.schema import migrate
+from services.bureau.wiring import BUSINESS_CLOCK_FILE
 from services.bureau.worker import next_offsets
 from services.harness.bench import crowd
 from services.harness.bench.ground import (
@@ -39,9 +42,12 @@ from services.harness.bench.ground import (
 )
 from services.harness.interrupts import finished_first
 from services.harness.network import Network, Node, make_keys
+from services.harness.nodes import NODE_COMMAND, NodeProcess, Ports
 from services.harness.population import load
+from services.harness.processes import node_environment
 from services.harness.registers import Register, population_of
 from services.harness.stack import PostgresServer, StackError, node_role, owner_role
+from services.harness.stack.ports import free_ports
 from shared.database import Database
 from shared.identifiers.texts import N_
 from shared.messaging.bus import Consumer
@@ -212,6 +218,23 @@ class Bed:
     def register(self, bureau: str) -> Register:
         """The bureau's database and keys, for who works beside the node."""
         return Register(bureau, self.server.url(bureau, node_role(bureau)), self.keys / bureau)
+
+    def process(self, part: Part) -> NodeProcess:
+        """The destination's node on this bed's database, as the harness starts one anywhere; it is not started yet."""
+        web, peer = free_ports(2)
+        set_business_clock(self.folder / BUSINESS_CLOCK_FILE, OPENED_AT)
+        register = self.register(DESTINATION)
+        told = {
+            "QUANYU_ENVIRONMENT": "development",
+            "QUANYU_KEYS_FOLDER": str(register.keys_folder),
+            "QUANYU_DATABASE_URL": register.database_url,
+            "QUANYU_RUN_FOLDER": str(self.folder),
+            "QUANYU_BUS_FILE": str(self.folder / "bus.sqlite"),
+            "QUANYU_WEB_PORT": str(web),
+            "QUANYU_PEER_PORT": str(peer),
+        }
+        command, log = (*NODE_COMMAND, "--only", part), self.folder / f"{DESTINATION}.log"
+        return NodeProcess(DESTINATION, Ports(web, peer), node_environment(told), command, log=log)
 
     async def look(self, bureau: str) -> asyncpg.Connection:
         """A connection beside the node."""

@@ -5,6 +5,9 @@ Two beds (bed.py) of two nodes stand side by side. On both, every queue of the c
 of cases, brought there by the officers' acts; on the large one hundreds more wait for a decision. Each officer logs in by the
 real code flow; then every page is asked for on one bed after the other, in turning order: what disturbs the machine disturbs
 both. The time is the server's, from the request to the last byte, without socket and HTTP parser.
+
+Then the large bed's web part runs as a process, and Chromium, if there is one, says when it has painted something of a page that
+it has never seen (paint.py).
 """
 
 import asyncio
@@ -12,12 +15,14 @@ import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 
 from services.harness.bench import loads
 from services.harness.bench.bed import PAIR, Bed
 from services.harness.bench.desks import GROUPS, IN_A_QUEUE, Asked, Desk, asked_of, desks_of, open_cases
 from services.harness.bench.figures import Figures, p50, p99
-from services.harness.bench.ground import DESTINATION
+from services.harness.bench.ground import COUNTER, DESTINATION
+from services.harness.bench.paint import can_paint, painted
 from services.harness.interrupts import run_interruptibly
 from services.harness.stack import start_all, stop_all
 from shared.identifiers.texts import N_
@@ -26,7 +31,7 @@ RESIDENTS, MANY_RESIDENTS = 10_000, 1_000_000
 FINISHED, WAITING = 100_000, 300
 SMALL, LARGE = "small", "large"
 IN_A_ROUND, WARM_UP, TRIAL = 25, 3, 10
-GROWTH_AT_MOST, P50_AT_MOST_MS, P99_AT_MOST_MS = 1.3, 60, 250
+GROWTH_AT_MOST, P50_AT_MOST_MS, P99_AT_MOST_MS, PAINTED_AT_MOST_MS = 1.3, 60, 250, 400
 COUNTED = ("resident", "transfer_case", "audit")
 
 Told = Callable[..., None]
@@ -62,12 +67,14 @@ def pages(folder: Path, figures: Figures, *, rounds: int, tell: Told) -> None:
     try:
         for bed in beds.values():
             bed.prepare()
-        run_interruptibly(_measured(beds, figures, rounds=rounds, tell=tell))
+        case = run_interruptibly(_measured(beds, figures, rounds=rounds, tell=tell))
+        _paint(beds[LARGE], {"workbench": "/w", "case": case}, figures, tell)
     finally:
         stop_all(servers)
 
 
-async def _measured(beds: Mapping[str, Bed], figures: Figures, *, rounds: int, tell: Told) -> None:
+async def _measured(beds: Mapping[str, Bed], figures: Figures, *, rounds: int, tell: Told) -> str:
+    """The server's times; gives the path of a case."""
     try:
         sides = {name: await _filled(name, bed, tell) for name, bed in beds.items()}
         times = Times()
@@ -78,6 +85,7 @@ async def _measured(beds: Mapping[str, Bed], figures: Figures, *, rounds: int, t
             await _asked(sides, IN_A_ROUND, times)
         show(figures, times)
         await _show_sizes(beds[LARGE], figures)
+        return next(one.paths[0] for one in sides[LARGE].asked if one.label == "case")
     finally:
         for bed in beds.values():
             await bed.close()
@@ -136,3 +144,18 @@ async def _show_sizes(bed: Bed, figures: Figures) -> None:
     for table in COUNTED:
         figures.add(f"rows of {table}", await connection.fetchval(f"SELECT count(*) FROM {table}"), "rows")  # noqa: S608  # our own
     await connection.close()
+
+
+def _paint(bed: Bed, wanted: Mapping[str, str], figures: Figures, tell: Told) -> None:
+    if not can_paint():
+        tell(N_("no Chromium here: what it paints is not measured"))
+        return
+    node = bed.process("web")
+    tell(N_("Chromium opens {pages}, with nothing kept of them"), pages=", ".join(wanted))
+    node.start()
+    try:
+        found = run_interruptibly(painted(node.web, COUNTER, list(wanted.values())))
+    finally:
+        node.stop()
+    for label, path in wanted.items():
+        figures.add(f"{label}: first contentful paint", median(found[path]), "ms", at_most=PAINTED_AT_MOST_MS)

@@ -20,19 +20,15 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from services.bureau.clocks import set_business_clock
 from services.bureau.process import Part
-from services.bureau.wiring import BUSINESS_CLOCK_FILE
 from services.harness.bench import bare
 from services.harness.bench.bed import CASES, Bed, Door
 from services.harness.bench.child import Child
 from services.harness.bench.figures import Figures, p50
-from services.harness.bench.ground import DESTINATION, OFFICE, OPENED_AT
+from services.harness.bench.ground import DESTINATION, OFFICE
 from services.harness.interrupts import run_interruptibly
-from services.harness.nodes import NODE_COMMAND, NodeProcess, Ports
-from services.harness.processes import node_environment
+from services.harness.nodes import NodeProcess
 from services.harness.stack import StackError, start_all, stop_all
-from services.harness.stack.ports import free_ports
 from shared.database import Database, Session, metadata
 from shared.identifiers.texts import N_
 
@@ -131,7 +127,7 @@ def post(folder: Path, figures: Figures, *, rounds: int, tell: Told) -> None:
         bed.server.execute(DESTINATION, (*bare.TABLES, "VACUUM ANALYZE", "CHECKPOINT"))
         measured = {}
         for part, of_part in zip(PARTS, (cases[::2], cases[1::2]), strict=True):
-            node = _node(bed, part)
+            node = bed.process(part)
             node.start()
             try:
                 if part == "all":
@@ -157,23 +153,6 @@ async def _prepared(bed: Bed, count: int, tell: Told) -> tuple[list[UUID], Writt
         return cases, Written({table: sizes for table, sizes in wiring.database.written.items() if sizes}, len(answer))
     finally:
         await bed.close()
-
-
-def _node(bed: Bed, part: Part) -> NodeProcess:
-    """The destination's node on the bed's database, as the harness starts one anywhere."""
-    web, peer = free_ports(2)
-    set_business_clock(bed.folder / BUSINESS_CLOCK_FILE, OPENED_AT)
-    told = {
-        "QUANYU_ENVIRONMENT": "development",
-        "QUANYU_KEYS_FOLDER": str(bed.keys / DESTINATION),
-        "QUANYU_DATABASE_URL": bed.register(DESTINATION).database_url,
-        "QUANYU_RUN_FOLDER": str(bed.folder),
-        "QUANYU_BUS_FILE": str(bed.folder / "bus.sqlite"),
-        "QUANYU_WEB_PORT": str(web),
-        "QUANYU_PEER_PORT": str(peer),
-    }
-    command, log = (*NODE_COMMAND, "--only", part), bed.folder / f"{DESTINATION}.log"
-    return NodeProcess(DESTINATION, Ports(web, peer), node_environment(told), command, log=log)
 
 
 async def _measured(bed: Bed, node: NodeProcess, part: Part, cases: Sequence[UUID], written: Written, tell: Told) -> Asked:
