@@ -5,11 +5,15 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from importlib.metadata import version
 
+import httpx2 as httpx
 import pytest
+from uuid_utils.compat import uuid7
 
 from services.bureau.console.acts.self_test import WHOLE_SECONDS
 from services.bureau.console.pages.charts import line_chart, waterfall
+from services.bureau.worker import Worker
 from shared.messaging.bus import Record
+from shared.peers.lists import LIST_PATH
 from tests.node.browser import Browser, form_to
 from tests.node.bureau import Bureau
 from tests.node.console.letters import from_the_future
@@ -125,6 +129,59 @@ async def test_a_peer_that_does_not_answer_is_red(browser: Browser, zhejiang: Bu
     wall = await browser.get("/ops?wall=1&lang=en")
     assert 'class="alarm"' in wall.text
     assert "0 / 3" in wall.text
+
+
+async def test_a_peer_with_another_trust_list_is_amber_and_one_with_a_second_of_ours_red(
+    browser: Browser, zhejiang: Bureau
+) -> None:
+    peers, ours = zhejiang.wiring.peers, zhejiang.wiring.node.trust.current
+    await browser.log_in(OPERATOR)
+    assert (await browser.get("/ops/peers?lang=en")).text.count("not told yet") == 6  # list and clock of three
+    await peers.note_list("shanghai", version=ours.version, digest=ours.digest)
+    await peers.note_list("jiangsu", version=ours.version + 1, digest="newer")
+    await peers.note_list("anhui", version=ours.version, digest="another")
+    page = (await browser.get("/ops/peers?lang=en")).text
+    assert page.count(f"version {ours.version}</span>") == 1
+    assert f"version {ours.version + 1}; here {ours.version}" in page
+    assert f"version {ours.version}, but another list than ours" in page
+    detail = (await browser.get("/ops/peers/jiangsu?lang=en")).text
+    assert f"version {ours.version + 1}; here {ours.version}" in detail
+    assert "told <time" in detail
+
+
+async def test_the_worker_learns_which_list_a_peer_serves(zhejiang: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = zhejiang.wiring.node.trust.current
+    raw = zhejiang.wiring.node.trust.raw(ours.version)
+
+    def answers(request: httpx.Request) -> httpx.Response:
+        if request.url.host != "shanghai.invalid":
+            raise httpx.ConnectError("the test has cut this line", request=request)
+        return httpx.Response(200, content=raw) if request.url.path == LIST_PATH else httpx.Response(404)
+
+    def to(web: str) -> httpx.AsyncClient:
+        host = {one.web: one.code for one in ours.bureaus}[web]
+        return httpx.AsyncClient(transport=httpx.MockTransport(answers), base_url=f"http://{host}.invalid")
+
+    monkeypatch.setattr("services.bureau.worker.list_client", to)
+    worker = Worker(zhejiang.wiring)
+    await worker._ask_peers()
+    (row,) = await zhejiang.rows("SELECT * FROM peer WHERE list_at IS NOT NULL")
+    assert (row.bureau, row.list_version, row.list_digest) == ("shanghai", ours.version, ours.digest)
+    assert not worker._all_have_our_list()  # the others have not told: they are asked again soon
+
+
+async def test_a_signed_answer_tells_how_the_peers_clock_goes(browser: Browser, zhejiang: Bureau) -> None:
+    await browser.log_in(OPERATOR)
+    zhejiang.peers.ahead |= {"jiangsu": -45, "anhui": 300}
+    told = {one: await zhejiang.wiring.enquiries.try_state_of(one, uuid7()) for one in ("shanghai", "jiangsu", "anhui")}
+    assert [one for one, answer in told.items() if answer is None] == ["anhui"]  # refused, and why is known
+    clocks = {row.bureau: row.clock_ahead_ms for row in await zhejiang.rows("SELECT * FROM peer")}
+    for bureau, ahead in (("shanghai", 0), ("jiangsu", -45), ("anhui", 300)):
+        assert abs(clocks[bureau] - ahead * 1000) < 2000
+    page = (await browser.get("/ops/peers?lang=en")).text
+    assert re.search(r'pill green"><span aria-hidden="true">✓</span> [+-][01]\.\d ± 0\.\d s', page)
+    assert re.search(r'pill amber"><span aria-hidden="true">!</span> -4[4-6]\.\d ± 0\.\d s', page)
+    assert re.search(r'pill red"><span aria-hidden="true">✕</span> \+(299|300|301)\.\d ± 0\.\d s', page)
 
 
 async def test_the_link_test_says_which_step_failed(browser: Browser) -> None:
