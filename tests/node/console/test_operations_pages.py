@@ -4,6 +4,8 @@ import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from importlib.metadata import version
+from types import SimpleNamespace
+from typing import Any
 
 import httpx2 as httpx
 import pytest
@@ -184,14 +186,57 @@ async def test_a_signed_answer_tells_how_the_peers_clock_goes(browser: Browser, 
     assert re.search(r'pill red"><span aria-hidden="true">✕</span> \+(299|300|301)\.\d ± 0\.\d s', page)
 
 
-async def test_the_link_test_says_which_step_failed(browser: Browser) -> None:
+def steps_of(page: str) -> list[tuple[str, str]]:
+    """Of the test's table: the name of each step and the words of its result."""
+    rows = re.findall(r'<tr class="step"><td>\d (.*?)</td><td>(.*?)</td>', page)
+    return [(name, re.sub(r"<[^>]+>", "", told).strip(" ✓✕○")) for name, told in rows]
+
+
+DOOR, TLS, QUESTION = "connection", "TLS, both certificates", "sealed question and answer"
+
+
+async def test_the_link_test_says_which_step_failed_and_what_to_do(browser: Browser) -> None:
     await browser.log_in(OPERATOR)
     tested = await browser.send("/ops/peers/shanghai/test?lang=en")
     assert tested.status_code == 200
-    assert "connection" in tested.text
-    assert "failed" in tested.text
+    expected = [(DOOR, "failed"), (TLS, "not tried"), (QUESTION, "not tried"), ("bus", "well"), ("trust list", "failed")]
+    assert steps_of(tested.text) == expected
+    assert "Call its operators" in tested.text
     assert WHOLE_SECONDS <= 5
     assert (await browser.send("/ops/peers/zhejiang/test")).status_code == 404
+
+
+async def test_the_link_test_goes_through_all_that_is_well(
+    browser: Browser, zhejiang: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, served = zhejiang.wiring.node.trust.current, [zhejiang.wiring.node.trust.raw(1)]
+    writer: Any = SimpleNamespace(close=lambda: None)
+
+    async def opens(*_: Any, **__: Any) -> tuple[None, Any]:
+        return None, writer
+
+    lists = httpx.MockTransport(lambda request: httpx.Response(200, content=served[0]))
+    monkeypatch.setattr("services.bureau.console.acts.self_test.asyncio.open_connection", opens)
+    monkeypatch.setattr(
+        "services.bureau.console.acts.self_test.list_client", lambda web: httpx.AsyncClient(transport=lists, base_url=web)
+    )
+    await browser.log_in(OPERATOR)
+    tested = await browser.send("/ops/peers/shanghai/test?lang=en")
+    assert steps_of(tested.text) == [(name, "well") for name in (DOOR, TLS, QUESTION, "bus", "trust list")]
+    assert "s ahead of ours" in tested.text
+    assert f"version {ours.version}; here" not in tested.text
+    (row,) = await zhejiang.rows("SELECT list_version, clock_at FROM peer WHERE bureau = 'shanghai'")
+    assert (row.list_version, row.clock_at is not None) == (ours.version, True)
+    served[0] = b"no list"
+    assert steps_of((await browser.send("/ops/peers/shanghai/test?lang=en")).text)[4] == ("trust list", "failed")
+
+
+async def test_the_link_test_says_when_the_bus_told_last(browser: Browser, zhejiang: Bureau) -> None:
+    await at_origin(zhejiang, "RECEIVED")
+    await browser.log_in(OPERATOR)
+    told = r"last message from it\s+<time"
+    assert re.search(told, (await browser.send("/ops/peers/shanghai/test?lang=en")).text)
+    assert not re.search(told, (await browser.send("/ops/peers/anhui/test?lang=en")).text)
 
 
 def test_charts_scale_to_what_they_show_and_leave_gaps() -> None:

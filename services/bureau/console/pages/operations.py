@@ -53,23 +53,23 @@ async def peers(request: Request, call: Read) -> Response:
 
 @router.get("/ops/peers/{peer}")
 async def peer(peer: str, request: Request, call: Read) -> Response:
-    return await _peer_page(request, call, peer, steps=None)
+    return await _peer_page(request, call, peer, probe=None)
 
 
 @router.post("/ops/peers/{peer}/test")
 async def probe_peer(peer: str, request: Request, call: Read) -> Response:
     """Ask the peer now; the page shows each step."""
-    return await _peer_page(request, call, peer, steps=await acts.probe_peer(call.wiring, peer))
+    return await _peer_page(request, call, peer, probe=await acts.probe_peer(call.wiring, peer))
 
 
-async def _peer_page(request: Request, call: Call, peer: str, *, steps: list[acts.Step] | None) -> Response:
+async def _peer_page(request: Request, call: Call, peer: str, *, probe: acts.Probe | None) -> Response:
     snapshot = await call.read(acts.read_snapshot)
     found = next((one for one in snapshot.peers if one.bureau == peer), None)
     if found is None:
         raise NotFound
     trust, now = call.wiring.node.trust.current, int(snapshot.at.timestamp())
     keys = [one for one in trust.keys if one.bureau == peer and one.exp > now]
-    shown = {"peer": found, "listed": trust.bureau(peer), "keys": keys, "trust": trust, "steps": steps, "now": now}
+    shown = {"peer": found, "listed": trust.bureau(peer), "keys": keys, "trust": trust, "probe": probe, "now": now}
     return pages_of(request).render(request, "console/peer.html", at=snapshot.at, **shown, **LIMITS)
 
 
