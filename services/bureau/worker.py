@@ -22,13 +22,13 @@ from services.bureau.wiring import Wiring
 from shared.audit import AuditEntry, write_audit
 from shared.database import DatabaseDown, OutcomeUnknown, Session
 from shared.envelope import TooLarge, TrustListRefused
-from shared.envelope.trust_list import LIST_LIMIT_BYTES
+from shared.envelope.trust_list import Bureau
 from shared.messaging import ask_due_now, doorbell
 from shared.messaging.bus import BusDown, Consumer, Delivered
 from shared.messaging.dead_letters import retry_due, retry_waiting, try_waiting_soon
 from shared.messaging.line import Chunk, Line, Offsets
 from shared.messaging.tables import trust_list
-from shared.peers import AS_SENT, read_at_most
+from shared.peers import LOOK_EVERY_SECONDS, ListTold, fetch_list, list_client, newest_list
 
 FETCH_SECONDS = 0.5
 COMMIT_SECONDS = 0.5  # while there is more to do: what is done and not yet committed only comes again, and is dropped
@@ -37,11 +37,9 @@ TIMER_SECONDS = 0.5
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 10.0
 BUS_LOOPS, BUS_LONGEST_PAUSE_SECONDS = frozenset({"relay", "consumer"}), 5.0  # somebody waits for what they carry
 DATABASE_PAUSE_SECONDS = 0.3  # short: the consumer must go on fetching or lose its partitions
-PEERS_SECONDS = 5.0  # an operator sees within ten seconds that a peer's door is shut
 TRUST_PAUSE_SECONDS = 5.0
 TRUST_LOOK_SECONDS = 3600.0  # what the peers have
-LIST_SECONDS = 5.0  # for one list, whole
-TRUST_AGAIN_SECONDS = 60.0  # an unknown key makes us ask the peers at most so often
+TRUST_AGAIN_SECONDS = 60.0  # an unknown key, or a peer not known to have our list, makes us ask the peers at most so often
 SWEEP_SECONDS = 3600.0
 STOP_SECONDS = 20.0
 SENT_KEPT = timedelta(days=14)
@@ -50,7 +48,6 @@ QUESTION_RECEIPTS_KEPT = timedelta(minutes=10)
 LETTERS_KEPT = timedelta(days=45)  # after somebody has decided them
 SWEPT_ROWS = 1_000  # in one transaction
 SWEEP_PASSES = 1_000  # in a row; what is left after a million rows is left to the next hour
-TRUST_LIST_PATH = "/.well-known/quanyu/trust-list"
 
 SWEEP_SENT = text(
     "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE sent_at < :before ORDER BY seq LIMIT :most)"
@@ -81,6 +78,7 @@ class Worker:
         self._prepared = asyncio.Event()
         self._taken_up = wiring.node.trust.current.version  # outlives a restart of the loop: what failed is done again
         self._asked_at = float("-inf")
+        self._told: dict[str, ListTold] = {}  # by peer: the list it had when it told us last
 
     async def run(self) -> None:
         """Supervise all loops until cancelled or stopped."""
@@ -204,11 +202,11 @@ class Worker:
             await asyncio.sleep(TIMER_SECONDS)
 
     async def _trust(self) -> None:
-        """Trust lists: what the peers have, hourly and after an unknown key; and what follows from a newer one."""
+        """Trust lists: what the peers have, hourly, soon where it is not ours; and what follows from a newer one."""
         wiring, loop = self._wiring, asyncio.get_running_loop()
         unknown = (wiring.receiver.unknown_key, wiring.peer_server.unknown_key)
         while True:
-            wanted = any(event.is_set() for event in unknown)
+            wanted = any(event.is_set() for event in unknown) or not self._all_have_our_list()
             if loop.time() - self._asked_at > (TRUST_AGAIN_SECONDS if wanted else TRUST_LOOK_SECONDS):
                 self._asked_at = loop.time()
                 for event in unknown:
@@ -224,16 +222,21 @@ class Worker:
         """Whether each peer's door opens: who is asked nothing would pass for reachable."""
         wiring = self._wiring
         while True:
-            members = wiring.node.trust.current.bureaus
-            others = [one.code for one in members if one.code != wiring.settings.bureau and one.gone_at is None]
-            await asyncio.gather(*(wiring.peers.look(bureau) for bureau in others))
+            await asyncio.gather(*(wiring.peers.look(one.code) for one in self._others()))
             wiring.health.progressed("peers")
-            await asyncio.sleep(PEERS_SECONDS)
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+    def _others(self) -> list[Bureau]:
+        members = self._wiring.node.trust.current.bureaus
+        return [one for one in members if one.code != self._wiring.settings.bureau and one.gone_at is None]
+
+    def _all_have_our_list(self) -> bool:
+        ours = self._wiring.node.trust.current
+        return all(self._told.get(one.code) == ListTold(ours.version, ours.digest) for one in self._others())
 
     async def _ask_peers(self) -> None:
-        for bureau in self._wiring.node.trust.current.bureaus:
-            if bureau.code != self._wiring.settings.bureau and bureau.gone_at is None:
-                await self._look_at(bureau.web)
+        for bureau in self._others():
+            await self._look_at(bureau)
 
     async def _take_up_list(self) -> None:
         """What a newer list changes besides connections: letters that waited for a key, a bureau that has joined."""
@@ -241,18 +244,21 @@ class Worker:
         await wiring.bus_database.run(keep_list, name="node.trust_list")
         await wiring.bus_database.run(stations.publish_all, name="node.publish")
 
-    async def _look_at(self, web: str) -> None:
-        """Fetch what a peer has that is newer, version by version; a peer that is down is asked another time."""
+    async def _look_at(self, bureau: Bureau) -> None:
+        """Fetch what a peer has that is newer, version by version; note its newest. Who is down is asked another time."""
         trust = self._wiring.node.trust
         try:
-            async with httpx.AsyncClient(base_url=web, timeout=LIST_SECONDS, trust_env=False, headers=AS_SENT) as client:
+            async with list_client(bureau.web) as client:
                 while (raw := await fetch_list(client, trust.current.version + 1)) is not None:
                     trust.install(raw)
                     logger.info("trust_list_installed", version=trust.current.version)
+                if (told := await newest_list(client)) is not None:
+                    self._told[bureau.code] = told
+                    await self._wiring.peers.note_list(bureau.code, version=told.version, digest=told.digest)
         except (httpx.HTTPError, OSError):
             return
         except (TrustListRefused, TooLarge) as refused:
-            logger.error("trust_list_refused", peer=web, error=str(refused))
+            logger.error("trust_list_refused", peer=bureau.code, error=str(refused))
 
     async def _sweep(self) -> None:
         """Delete what nobody can need any more, in small pieces."""
@@ -280,12 +286,6 @@ async def prepare(wiring: Wiring) -> None:
     await wiring.bus_database.run(keep_list, name="node.trust_list")
     await wiring.bus_database.run(unit, name="node.prepare")
     await wiring.receiver.load()
-
-
-async def fetch_list(client: httpx.AsyncClient, version: int) -> bytes | None:
-    """The file of that version, or None when the peer has it not. Raises TooLarge, httpx.HTTPError, TimeoutError."""
-    async with asyncio.timeout(LIST_SECONDS), client.stream("GET", f"{TRUST_LIST_PATH}/{version}") as answer:
-        return await read_at_most(answer, LIST_LIMIT_BYTES) if answer.status_code == httpx.codes.OK else None
 
 
 async def keep_list(session: Session) -> None:

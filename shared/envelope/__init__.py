@@ -14,7 +14,7 @@ from shared.envelope.errors import (
 from shared.envelope.form import BODY_LIMIT_BYTES, ENVELOPE_LIMIT_BYTES, Place, signed_by, transport_headers
 from shared.envelope.keyring import Keyring
 from shared.envelope.keys import Ring, VaultKeys, load_ring, load_vault_keys, read_kek
-from shared.envelope.open import Opened, open_envelope
+from shared.envelope.open import LEEWAY_SECONDS, Opened, open_envelope
 from shared.envelope.proof import Proof, Proven, verify_proof
 from shared.envelope.seal import seal, signing_key
 from shared.envelope.tls import TlsDoor, certificate_end, renew_leaf, tls_client_context, tls_server_context
@@ -24,6 +24,7 @@ from shared.envelope.trust_store import TrustStore
 __all__ = [
     "BODY_LIMIT_BYTES",
     "ENVELOPE_LIMIT_BYTES",
+    "LEEWAY_SECONDS",
     "CeremonyError",
     "EnvelopeError",
     "Fork",

@@ -268,6 +268,11 @@ def verify(raw: bytes, *, anchors: Anchors | None = None, previous: TrustList | 
     return listed
 
 
+def claimed(raw: bytes) -> TrustList:
+    """What the file says, believed by nobody: enough to tell which list a peer serves. Raises TrustListRefused (form, empty)."""
+    return TrustList.parse(_read_file(raw)[0])
+
+
 def accept(raw: bytes, *, current: TrustList | None, anchors: Anchors, before: TrustList | None = None) -> TrustList:
     """The list that is in force once `raw` has been read: the verified new one, or `current` when it is the same.
 
@@ -277,12 +282,12 @@ def accept(raw: bytes, *, current: TrustList | None, anchors: Anchors, before: T
     """
     if current is None:
         return verify(raw, anchors=anchors)
-    claimed = TrustList.parse(_read_file(raw)[0])
-    if claimed.digest == current.digest:
+    told = claimed(raw)
+    if told.digest == current.digest:
         return current
-    if claimed.version < current.version:
-        raise TrustListRefused("rollback", f"version {claimed.version}, ours is {current.version}")
-    listed = verify(raw, anchors=anchors, previous=before if claimed.version == current.version else current)
+    if told.version < current.version:
+        raise TrustListRefused("rollback", f"version {told.version}, ours is {current.version}")
+    listed = verify(raw, anchors=anchors, previous=before if told.version == current.version else current)
     if listed.version == current.version:
         raise Fork(listed.version, current.digest, listed.digest)
     if listed.version > current.version + 1:

@@ -61,6 +61,20 @@ PEER_TRIED = text(
     "INSERT INTO peer AS p (bureau, incarnation, last_attempt, last_error) VALUES (:bureau, 0, :now, :error)"
     " ON CONFLICT (bureau) DO UPDATE SET last_attempt = excluded.last_attempt, last_error = excluded.last_error"
 )
+PEER_LIST = text(
+    "INSERT INTO peer AS p (bureau, incarnation, list_version, list_digest, list_at) VALUES (:bureau, 0, :version, :digest, :now)"
+    " ON CONFLICT (bureau) DO UPDATE SET list_version = excluded.list_version, list_digest = excluded.list_digest,"
+    " list_at = excluded.list_at"
+)
+PEER_CLOCK = text(
+    "INSERT INTO peer AS p (bureau, incarnation, clock_ahead_ms, clock_within_ms, clock_at)"
+    " VALUES (:bureau, 0, :ahead_ms, :within_ms, :now) ON CONFLICT (bureau) DO UPDATE SET"
+    " clock_ahead_ms = excluded.clock_ahead_ms, clock_within_ms = excluded.clock_within_ms, clock_at = excluded.clock_at"
+)
+PEER_CERTIFICATE = text(
+    "INSERT INTO peer AS p (bureau, incarnation, certificate_ends_at) VALUES (:bureau, 0, :ends_at)"
+    " ON CONFLICT (bureau) DO UPDATE SET certificate_ends_at = excluded.certificate_ends_at"
+)
 INSERT_DEAD_LETTER = insert(dead_letter).on_conflict_do_nothing()
 OPEN_LETTERS = (
     select(func.count())

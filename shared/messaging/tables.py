@@ -111,6 +111,13 @@ peer = Table(
     Column("last_heard", DateTime(timezone=True)),
     Column("last_attempt", DateTime(timezone=True)),
     Column("last_error", Text),
+    Column("list_version", Integer),  # of the trust list that it serves as its newest, and when we saw it
+    Column("list_digest", Text),
+    Column("list_at", DateTime(timezone=True)),
+    Column("clock_ahead_ms", BigInteger),  # of ours, by a signed answer; true within clock_within_ms
+    Column("clock_within_ms", BigInteger),
+    Column("clock_at", DateTime(timezone=True)),
+    Column("certificate_ends_at", DateTime(timezone=True)),  # of the TLS certificate that its door showed
 )
 
 trust_list = Table(  # lists that were in force: a folder that is rolled back is noticed

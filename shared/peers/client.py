@@ -9,18 +9,23 @@ import asyncio
 import random
 import ssl
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import httpx2 as httpx  # the maintained continuation of httpx
 import structlog
+from sqlalchemy import TextClause
 from uuid_utils.compat import uuid7
 
 from shared.contract.questions import Answer, Asked, Asker, Problem, Question
 from shared.contract.registry import ContentError, decode_answer, encode_question, schema_of
 from shared.database import Database, DatabaseDown, Session
-from shared.envelope import ENVELOPE_LIMIT_BYTES, EnvelopeError, Place, TooLarge, open_envelope, seal
-from shared.messaging.statements import PEER_TRIED
+from shared.envelope import ENVELOPE_LIMIT_BYTES, EnvelopeError, Opened, Place, Refused, TooLarge, open_envelope, seal
+from shared.envelope.form import read_base64_object
+from shared.messaging.statements import PEER_CERTIFICATE, PEER_CLOCK, PEER_LIST, PEER_TRIED
 from shared.telemetry import current_traceparent
 
 CONNECT_SECONDS = 2.0
@@ -31,8 +36,11 @@ PAUSE_SECONDS = 0.1
 CONTENT_TYPE = "application/jose"
 AS_SENT = {"accept-encoding": "identity"}  # what unpacks to a thousand times its size would not be cut in time
 DOOR_CHANGED = "peers.door"  # the unit of work that pages want to hear of
+LOOK_EVERY_SECONDS = 5.0  # an operator sees within ten seconds that a peer's door is shut
 LOOK_SECONDS = 2.0  # TCP and TLS; a door that needs longer is as good as shut
 MAX_ERROR_CHARACTERS = 200
+CLOCK_NOTED_SECONDS = 60.0  # at most so often a peer: clocks drift slowly, and questions may be many
+STALE = "stale"  # the code of a signed answer whose time differs too much from ours
 
 A = TypeVar("A", bound=Answer)
 Transport = Callable[[str], httpx.AsyncBaseTransport | None]
@@ -62,6 +70,22 @@ class PeerRefused(PeerError):
         self.problem = problem
 
 
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """How far a peer's clock is ahead of ours; the truth lies within `within_ms` of it on either side."""
+
+    ahead_ms: int
+    within_ms: int
+    at: datetime
+
+    @classmethod
+    def read(cls, iat: int, *, asked: datetime, answered: datetime) -> "Clock":
+        """An answer was signed between `asked` and `answered`, at a time that its whole second `iat` cuts off."""
+        least = iat * 1000 - answered.timestamp() * 1000
+        most = (iat + 1) * 1000 - asked.timestamp() * 1000
+        return cls(round((least + most) / 2), max(0, round((most - least) / 2)), answered)
+
+
 class PeerClient:
     """Asks for one bureau; keeps one connection pool a peer. `transport_to` replaces the network in tests."""
 
@@ -79,6 +103,9 @@ class PeerClient:
         self._counted = counted
         self._clients: dict[str, httpx.AsyncClient] = {}
         self._shut: set[str] = set()  # whose door did not open when we looked last
+        self._certificates: dict[str, int] = {}  # by bureau: when the one that its door showed ends
+        self._clock_noted: dict[str, datetime] = {}
+        self.clocks: dict[str, Clock] = {}  # by bureau, of its last signed answer
         self.errors: dict[str, str] = {}  # by bureau: why the last question got no answer
 
     async def ask(self, bureau: str, question: Question, *, asker: Asker, answer: type[A], key: str = "") -> A:
@@ -106,12 +133,13 @@ class PeerClient:
         address = urlsplit("" if listed is None else listed.peer)
         if self._transport_to is not None or address.scheme != "https" or address.hostname is None:
             return
-        error, was_shut = None, bureau in self._shut
+        error, was_shut, ends_at = None, bureau in self._shut, None
         try:
             async with asyncio.timeout(LOOK_SECONDS):
                 _, writer = await asyncio.open_connection(
                     address.hostname, address.port or HTTPS_PORT, ssl=self._tls(), server_hostname=address.hostname
                 )
+                ends_at = _end_of_certificate(writer.get_extra_info("ssl_object"))
                 writer.close()
         except TimeoutError:
             error = f"its door did not open within {LOOK_SECONDS:.0f} s"
@@ -123,6 +151,15 @@ class PeerClient:
         elif was_shut:
             self._shut.remove(bureau)
             await self._keep(bureau, self.errors.get(bureau), name=DOOR_CHANGED)
+        if ends_at is not None and self._certificates.get(bureau) != ends_at:
+            self._certificates[bureau] = ends_at
+            row = {"bureau": bureau, "ends_at": datetime.fromtimestamp(ends_at, UTC)}
+            await self._write(PEER_CERTIFICATE, row, name="peers.certificate")
+
+    async def note_list(self, bureau: str, *, version: int, digest: str) -> None:
+        """Which trust list the peer serves now."""
+        row = {"bureau": bureau, "version": version, "digest": digest, "now": self._database.node.machine_now()}
+        await self._write(PEER_LIST, row, name="peers.list")
 
     async def _ask_patiently(self, bureau: str, question: Question, asker: Asker, answer: type[A], key: str) -> A:
         """The answer within WHOLE_SECONDS, asked again when the connection breaks. Raises PeerDown, PeerRefused."""
@@ -143,7 +180,7 @@ class PeerClient:
 
     async def _ask_once(self, bureau: str, question: Question, asker: Asker, answer: type[A], key: str) -> A:
         node = self._database.node
-        trust, jti, capability = node.trust.current, uuid7(), question.capability
+        trust, jti, capability, asked = node.trust.current, uuid7(), question.capability, node.machine_now()
         try:
             envelope = seal(
                 encode_question(Asked(question, asker)),
@@ -160,16 +197,8 @@ class PeerClient:
         except EnvelopeError as error:  # no usable key of ours or for it, no certificate, a question over the limit
             raise PeerDown(bureau, f"it cannot be asked: {error}") from error
         try:
-            opened = open_envelope(
-                await self._exchange(client, bureau, question.path, envelope),
-                place=Place("answer", capability, path=question.path, key=key),
-                ring=node.ring,
-                trust=trust,
-                seen={},
-                now=int(node.machine_now().timestamp()),
-                expect_re=jti,
-                expect_iss=bureau,
-            )
+            raw = await self._exchange(client, bureau, question.path, envelope)
+            opened = await self._open(raw, bureau, Place("answer", capability, path=question.path, key=key), jti, asked)
             told = decode_answer(opened.content, question=type(question))
         except (EnvelopeError, ContentError) as error:
             raise PeerDown(bureau, f"its answer was refused: {error}") from error
@@ -178,6 +207,28 @@ class PeerClient:
         if not isinstance(told, answer):
             raise PeerDown(bureau, f"its answer is a {type(told).__name__}")
         return told
+
+    async def _open(self, raw: bytes, bureau: str, place: Place, jti: UUID, asked: datetime) -> Opened:
+        """The answer to the question `jti`, asked at `asked`. Raises EnvelopeError. Its time tells the peer's clock."""
+        node, answered = self._database.node, self._database.node.machine_now()
+        try:
+            opened = open_envelope(
+                raw,
+                place=place,
+                ring=node.ring,
+                trust=node.trust.current,
+                seen={},
+                now=int(answered.timestamp()),
+                expect_re=jti,
+                expect_iss=bureau,
+            )
+        except Refused as refused:
+            if refused.code == STALE:  # its signature was verified: a clock that is as wrong as that is worth knowing
+                iat = int(read_base64_object(raw.split(b".")[1])["h"]["iat"])
+                await self._note_clock(bureau, Clock.read(iat, asked=asked, answered=answered))
+            raise
+        await self._note_clock(bureau, Clock.read(opened.iat, asked=asked, answered=answered))
+        return opened
 
     @staticmethod
     async def _exchange(client: httpx.AsyncClient, bureau: str, path: str, envelope: bytes) -> bytes:
@@ -212,18 +263,26 @@ class PeerClient:
     async def _keep(self, bureau: str, error: str | None, *, name: str = "peers.note") -> None:
         """Keep the last attempt for the operators' pages; a database that is down too must not hide the peer's fault."""
 
+        shown = None if error is None else error[:MAX_ERROR_CHARACTERS]
+        row = {"bureau": bureau, "now": self._database.node.machine_now(), "error": shown}
+        await self._write(PEER_TRIED, row, name=name)
+
+    async def _note_clock(self, bureau: str, clock: Clock) -> None:
+        self.clocks[bureau] = clock
+        noted = self._clock_noted.get(bureau)
+        if noted is None or abs((clock.at - noted).total_seconds()) >= CLOCK_NOTED_SECONDS:
+            self._clock_noted[bureau] = clock.at
+            row = {"bureau": bureau, "ahead_ms": clock.ahead_ms, "within_ms": clock.within_ms, "now": clock.at}
+            await self._write(PEER_CLOCK, row, name="peers.clock")
+
+    async def _write(self, statement: TextClause, row: Mapping[str, Any], *, name: str) -> None:
         async def unit(session: Session) -> None:
-            row: Mapping[str, object] = {
-                "bureau": bureau,
-                "now": session.node.machine_now(),
-                "error": None if error is None else error[:MAX_ERROR_CHARACTERS],
-            }
-            await session.execute(PEER_TRIED, row)
+            await session.execute(statement, row)
 
         try:
             await self._database.run(unit, name=name)
         except DatabaseDown:
-            logger.warning("peer_attempt_not_kept", peer=bureau)
+            logger.warning("peer_not_kept", peer=row["bureau"], what=name)
 
     async def renew(self) -> None:
         """After a new trust list: forget connections and certificates, the next question makes new ones."""
@@ -233,6 +292,12 @@ class PeerClient:
 
     async def close(self) -> None:
         await self.renew()
+
+
+def _end_of_certificate(connection: ssl.SSLObject | None) -> int | None:
+    """Unix seconds; None where the peer showed none that we verified."""
+    shown = None if connection is None else connection.getpeercert()
+    return int(ssl.cert_time_to_seconds(str(shown["notAfter"]))) if shown and "notAfter" in shown else None
 
 
 async def read_at_most(response: httpx.Response, limit_bytes: int) -> bytes:

@@ -9,10 +9,11 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
-from services.bureau.worker import Worker, fetch_list
+from services.bureau.worker import Worker
 from shared.database import DatabaseDown
-from shared.envelope import TooLarge
+from shared.envelope import TooLarge, TrustListRefused
 from shared.envelope.trust_list import LIST_LIMIT_BYTES
+from shared.peers import fetch_list, newest_list
 
 CHUNK_BYTES = 64 * 1024
 
@@ -38,6 +39,14 @@ async def test_a_trust_list_without_an_end_is_cut_at_the_limit() -> None:
         with pytest.raises(TooLarge):
             await fetch_list(client, 2)
     assert LIST_LIMIT_BYTES < body.taken_bytes <= LIST_LIMIT_BYTES + CHUNK_BYTES
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"payload":"e30","signatures":[]}', b"x" * (LIST_LIMIT_BYTES + 1)])
+async def test_what_is_no_trust_list_tells_no_version(body: bytes) -> None:
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, content=body))
+    async with httpx.AsyncClient(transport=transport, base_url="http://peer.invalid") as client:
+        with pytest.raises((TrustListRefused, TooLarge)):
+            await newest_list(client)
 
 
 async def test_a_trust_list_that_was_packed_is_not_unpacked() -> None:

@@ -4,12 +4,18 @@ import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from importlib.metadata import version
+from types import SimpleNamespace
+from typing import Any
 
+import httpx2 as httpx
 import pytest
+from uuid_utils.compat import uuid7
 
 from services.bureau.console.acts.self_test import WHOLE_SECONDS
 from services.bureau.console.pages.charts import line_chart, waterfall
+from services.bureau.worker import Worker
 from shared.messaging.bus import Record
+from shared.peers.lists import LIST_PATH
 from tests.node.browser import Browser, form_to
 from tests.node.bureau import Bureau
 from tests.node.console.letters import from_the_future
@@ -127,14 +133,110 @@ async def test_a_peer_that_does_not_answer_is_red(browser: Browser, zhejiang: Bu
     assert "0 / 3" in wall.text
 
 
-async def test_the_link_test_says_which_step_failed(browser: Browser) -> None:
+async def test_a_peer_with_another_trust_list_is_amber_and_one_with_a_second_of_ours_red(
+    browser: Browser, zhejiang: Bureau
+) -> None:
+    peers, ours = zhejiang.wiring.peers, zhejiang.wiring.node.trust.current
+    await browser.log_in(OPERATOR)
+    assert (await browser.get("/ops/peers?lang=en")).text.count("not told yet") == 6  # list and clock of three
+    await peers.note_list("shanghai", version=ours.version, digest=ours.digest)
+    await peers.note_list("jiangsu", version=ours.version + 1, digest="newer")
+    await peers.note_list("anhui", version=ours.version, digest="another")
+    page = (await browser.get("/ops/peers?lang=en")).text
+    assert page.count(f"version {ours.version}</span>") == 1
+    assert f"version {ours.version + 1}; here {ours.version}" in page
+    assert f"version {ours.version}, but another list than ours" in page
+    detail = (await browser.get("/ops/peers/jiangsu?lang=en")).text
+    assert f"version {ours.version + 1}; here {ours.version}" in detail
+    assert "told <time" in detail
+
+
+async def test_the_worker_learns_which_list_a_peer_serves(zhejiang: Bureau, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = zhejiang.wiring.node.trust.current
+    raw = zhejiang.wiring.node.trust.raw(ours.version)
+
+    def answers(request: httpx.Request) -> httpx.Response:
+        if request.url.host != "shanghai.invalid":
+            raise httpx.ConnectError("the test has cut this line", request=request)
+        return httpx.Response(200, content=raw) if request.url.path == LIST_PATH else httpx.Response(404)
+
+    def to(web: str) -> httpx.AsyncClient:
+        host = {one.web: one.code for one in ours.bureaus}[web]
+        return httpx.AsyncClient(transport=httpx.MockTransport(answers), base_url=f"http://{host}.invalid")
+
+    monkeypatch.setattr("services.bureau.worker.list_client", to)
+    worker = Worker(zhejiang.wiring)
+    await worker._ask_peers()
+    (row,) = await zhejiang.rows("SELECT * FROM peer WHERE list_at IS NOT NULL")
+    assert (row.bureau, row.list_version, row.list_digest) == ("shanghai", ours.version, ours.digest)
+    assert not worker._all_have_our_list()  # the others have not told: they are asked again soon
+
+
+async def test_a_signed_answer_tells_how_the_peers_clock_goes(browser: Browser, zhejiang: Bureau) -> None:
+    await browser.log_in(OPERATOR)
+    zhejiang.peers.ahead |= {"jiangsu": -45, "anhui": 300}
+    told = {one: await zhejiang.wiring.enquiries.try_state_of(one, uuid7()) for one in ("shanghai", "jiangsu", "anhui")}
+    assert [one for one, answer in told.items() if answer is None] == ["anhui"]  # refused, and why is known
+    clocks = {row.bureau: row.clock_ahead_ms for row in await zhejiang.rows("SELECT * FROM peer")}
+    for bureau, ahead in (("shanghai", 0), ("jiangsu", -45), ("anhui", 300)):
+        assert abs(clocks[bureau] - ahead * 1000) < 2000
+    page = (await browser.get("/ops/peers?lang=en")).text
+    assert re.search(r'pill green"><span aria-hidden="true">✓</span> [+-][01]\.\d ± 0\.\d s', page)
+    assert re.search(r'pill amber"><span aria-hidden="true">!</span> -4[4-6]\.\d ± 0\.\d s', page)
+    assert re.search(r'pill red"><span aria-hidden="true">✕</span> \+(299|300|301)\.\d ± 0\.\d s', page)
+
+
+def steps_of(page: str) -> list[tuple[str, str]]:
+    """Of the test's table: the name of each step and the words of its result."""
+    rows = re.findall(r'<tr class="step"><td>\d (.*?)</td><td>(.*?)</td>', page)
+    return [(name, re.sub(r"<[^>]+>", "", told).strip(" ✓✕○")) for name, told in rows]
+
+
+DOOR, TLS, QUESTION = "connection", "TLS, both certificates", "sealed question and answer"
+
+
+async def test_the_link_test_says_which_step_failed_and_what_to_do(browser: Browser) -> None:
     await browser.log_in(OPERATOR)
     tested = await browser.send("/ops/peers/shanghai/test?lang=en")
     assert tested.status_code == 200
-    assert "connection" in tested.text
-    assert "failed" in tested.text
+    expected = [(DOOR, "failed"), (TLS, "not tried"), (QUESTION, "not tried"), ("bus", "well"), ("trust list", "failed")]
+    assert steps_of(tested.text) == expected
+    assert "Call its operators" in tested.text
     assert WHOLE_SECONDS <= 5
     assert (await browser.send("/ops/peers/zhejiang/test")).status_code == 404
+
+
+async def test_the_link_test_goes_through_all_that_is_well(
+    browser: Browser, zhejiang: Bureau, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, served = zhejiang.wiring.node.trust.current, [zhejiang.wiring.node.trust.raw(1)]
+    writer: Any = SimpleNamespace(close=lambda: None)
+
+    async def opens(*_: Any, **__: Any) -> tuple[None, Any]:
+        return None, writer
+
+    lists = httpx.MockTransport(lambda request: httpx.Response(200, content=served[0]))
+    monkeypatch.setattr("services.bureau.console.acts.self_test.asyncio.open_connection", opens)
+    monkeypatch.setattr(
+        "services.bureau.console.acts.self_test.list_client", lambda web: httpx.AsyncClient(transport=lists, base_url=web)
+    )
+    await browser.log_in(OPERATOR)
+    tested = await browser.send("/ops/peers/shanghai/test?lang=en")
+    assert steps_of(tested.text) == [(name, "well") for name in (DOOR, TLS, QUESTION, "bus", "trust list")]
+    assert "s ahead of ours" in tested.text
+    assert f"version {ours.version}; here" not in tested.text
+    (row,) = await zhejiang.rows("SELECT list_version, clock_at FROM peer WHERE bureau = 'shanghai'")
+    assert (row.list_version, row.clock_at is not None) == (ours.version, True)
+    served[0] = b"no list"
+    assert steps_of((await browser.send("/ops/peers/shanghai/test?lang=en")).text)[4] == ("trust list", "failed")
+
+
+async def test_the_link_test_says_when_the_bus_told_last(browser: Browser, zhejiang: Bureau) -> None:
+    await at_origin(zhejiang, "RECEIVED")
+    await browser.log_in(OPERATOR)
+    told = r"last message from it\s+<time"
+    assert re.search(told, (await browser.send("/ops/peers/shanghai/test?lang=en")).text)
+    assert not re.search(told, (await browser.send("/ops/peers/anhui/test?lang=en")).text)
 
 
 def test_charts_scale_to_what_they_show_and_leave_gaps() -> None:

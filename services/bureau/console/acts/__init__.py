@@ -13,9 +13,10 @@ from services.bureau.console.acts.node import (
     skip_letter,
 )
 from services.bureau.console.acts.overview import Snapshot, read_inbox, read_maintenance, read_snapshot, read_timers
-from services.bureau.console.acts.self_test import Step, probe_peer
+from services.bureau.console.acts.self_test import Probe, Step, probe_peer
 
 __all__ = [
+    "Probe",
     "Snapshot",
     "Step",
     "measure",

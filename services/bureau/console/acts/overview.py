@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row, Select, select, text
 
 from services.bureau.console.acts.node import LETTERS
+from services.bureau.console.acts.peers import PeerState, peer_state
 from services.bureau.stations import acts as stations
 from services.bureau.transfers.states import TERMINAL, Side
 from services.bureau.transfers.tables import transfer_case, transfer_member
@@ -52,7 +53,8 @@ DEPTHS = text(
 )
 OWED_COUNTS = text(
     "SELECT peer, direction, count(*) AS owed, count(*) FILTER (WHERE due_at <= CAST(:now AS timestamptz)) AS overdue,"
-    " count(*) FILTER (WHERE due_at > CAST(:now AS timestamptz) AND due_at <= CAST(:near AS timestamptz)) AS near"
+    " count(*) FILTER (WHERE due_at > CAST(:now AS timestamptz) AND due_at <= CAST(:near AS timestamptz)) AS near,"
+    " min(next_ask_at) AS next_ask"
     " FROM owed GROUP BY peer, direction"
 )
 RECEIPTS = text("SELECT outcome, count(*) AS receipts FROM receipt GROUP BY outcome ORDER BY outcome")
@@ -75,29 +77,6 @@ ENDINGS = (
     .limit(TIMERS_SHOWN)
 )  # fmt: skip
 FEED: Select[Any] = select(audit.c.at, audit.c.action, audit.c.actor_kind, audit.c.actor, audit.c.decision, audit.c.peer)
-
-
-@dataclass(frozen=True, slots=True)
-class PeerState:
-    """One peer; `is_up` is None while nothing was tried or heard."""
-
-    bureau: str
-    last_heard: datetime | None
-    last_attempt: datetime | None
-    last_error: str | None
-    waiting: int
-    oldest: datetime | None
-    attempts: int
-    send_error: str | None
-    p95: float | None
-    received: int
-    owed_by_them: int
-
-    @property
-    def is_up(self) -> bool | None:
-        if self.last_error and (self.last_heard is None or self.last_attempt is None or self.last_heard < self.last_attempt):
-            return False
-        return None if self.last_heard is None and self.last_attempt is None else True
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +145,15 @@ async def read_snapshot(session: Session) -> Snapshot:
     heard = {row.bureau: row for row in await session.execute(select(peer))}
     due = {"now": session.node.business_now(), "near": session.node.business_now() + NEAR}
     owed_counts = (await session.execute(OWED_COUNTS, due)).all()
-    theirs = {row.peer: row.owed for row in owed_counts if row.direction == "by_them"}
+    theirs = {row.peer: row for row in owed_counts if row.direction == "by_them"}
     whole = next((row for row in delays if row.sender is None), None)
     by_peer = {row.sender: row for row in delays if row.sender is not None and row.ago is None}
-    others = [one for one in session.node.trust.current.bureaus if one.code != session.node.bureau and one.gone_at is None]
-    peers = [_peer(one.code, heard.get(one.code), unsent.get(one.code), by_peer.get(one.code), theirs) for one in others]
+    trust = session.node.trust.current
+    others = [one.code for one in trust.bureaus if one.code != session.node.bureau and one.gone_at is None]
+    peers = [
+        peer_state(one, trust, heard=heard.get(one), unsent=unsent.get(one), delay=by_peer.get(one), owed=theirs)
+        for one in others
+    ]
     return Snapshot(
         at=now,
         business_now=session.node.business_now(),
@@ -182,28 +165,10 @@ async def read_snapshot(session: Session) -> Snapshot:
         p95=None if whole is None or whole.p95 is None else float(whole.p95),
         received=0 if whole is None else whole.messages,
         sent=sum(row.sent for row in depths if row.ago < BUCKETS),
-        delays={one.code: _line(one.code, delays) for one in others},
+        delays={one: _line(one, delays) for one in others},
         depths=[row.waiting for row in depths],
         feed=(await session.execute(FEED.order_by(audit.c.id.desc()).limit(FEED_ROWS))).all(),
         maintenance=await stations.maintenances(session),
-    )
-
-
-def _peer(
-    code: str, heard: Row[Any] | None, unsent: Row[Any] | None, delay: Row[Any] | None, owed: Mapping[str, int]
-) -> PeerState:
-    return PeerState(
-        bureau=code,
-        last_heard=None if heard is None else heard.last_heard,
-        last_attempt=None if heard is None else heard.last_attempt,
-        last_error=None if heard is None else heard.last_error,
-        waiting=0 if unsent is None else unsent.messages,
-        oldest=None if unsent is None else unsent.oldest,
-        attempts=0 if unsent is None else unsent.attempts,
-        send_error=None if unsent is None else unsent.last_error,
-        p95=None if delay is None else float(delay.p95),
-        received=0 if delay is None else delay.messages,
-        owed_by_them=owed.get(code, 0),
     )
 
 

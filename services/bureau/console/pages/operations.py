@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from services.bureau.access.calls import Call
 from services.bureau.access.page_calls import page, typed
 from services.bureau.console import acts
+from services.bureau.console.acts.peers import CLOCK_MAX_SECONDS, CLOCK_WARNS_SECONDS
 from services.bureau.console.pages.charts import line_chart, waterfall
 from services.bureau.transfers import acts as transfers
 from shared.contract.registry import SCHEMAS
@@ -22,12 +23,14 @@ from shared.identifiers.errors import Fault
 from shared.identifiers.texts import N_
 from shared.messaging import dead_letters
 from shared.messaging.dead_letters import MOST_AT_ONCE
+from shared.peers import LOOK_EVERY_SECONDS
 from shared.web import NotFound, RowNumber, pages_of
 
 router = APIRouter(include_in_schema=False)
 Read = Annotated[Call, Depends(page("operations.read"))]
 REASON_MAX_CHARACTERS = 500
 DIGITS_MAX = 18
+LIMITS = {"look_every": round(LOOK_EVERY_SECONDS), "clock_warns": round(CLOCK_WARNS_SECONDS), "clock_most": CLOCK_MAX_SECONDS}
 SECONDS_OF_SCALE = 0.3  # what the delay's scale reaches at least
 MESSAGES_OF_SCALE = 3
 
@@ -44,31 +47,30 @@ async def overview(request: Request, call: Read, wall: str = "") -> Response:
 
 @router.get("/ops/peers")
 async def peers(request: Request, call: Read) -> Response:
-    snapshot = await call.read(acts.read_snapshot)
-    return pages_of(request).render(request, "console/peers.html", node=snapshot)
+    snapshot, trust = await call.read(acts.read_snapshot), call.wiring.node.trust.current
+    return pages_of(request).render(request, "console/peers.html", node=snapshot, trust=trust, **LIMITS)
 
 
 @router.get("/ops/peers/{peer}")
 async def peer(peer: str, request: Request, call: Read) -> Response:
-    return await _peer_page(request, call, peer, steps=None)
+    return await _peer_page(request, call, peer, probe=None)
 
 
 @router.post("/ops/peers/{peer}/test")
 async def probe_peer(peer: str, request: Request, call: Read) -> Response:
     """Ask the peer now; the page shows each step."""
-    return await _peer_page(request, call, peer, steps=await acts.probe_peer(call.wiring, peer))
+    return await _peer_page(request, call, peer, probe=await acts.probe_peer(call.wiring, peer))
 
 
-async def _peer_page(request: Request, call: Call, peer: str, *, steps: list[acts.Step] | None) -> Response:
+async def _peer_page(request: Request, call: Call, peer: str, *, probe: acts.Probe | None) -> Response:
     snapshot = await call.read(acts.read_snapshot)
     found = next((one for one in snapshot.peers if one.bureau == peer), None)
     if found is None:
         raise NotFound
     trust, now = call.wiring.node.trust.current, int(snapshot.at.timestamp())
     keys = [one for one in trust.keys if one.bureau == peer and one.exp > now]
-    return pages_of(request).render(
-        request, "console/peer.html", peer=found, listed=trust.bureau(peer), keys=keys, trust=trust, steps=steps, now=now
-    )
+    shown = {"peer": found, "listed": trust.bureau(peer), "keys": keys, "trust": trust, "probe": probe, "now": now}
+    return pages_of(request).render(request, "console/peer.html", at=snapshot.at, **shown, **LIMITS)
 
 
 @router.get("/ops/outbox")

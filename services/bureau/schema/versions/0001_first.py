@@ -220,6 +220,13 @@ def upgrade() -> None:
         sa.Column("last_heard", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_attempt", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_error", sa.Text(), nullable=True),
+        sa.Column("list_version", sa.Integer(), nullable=True),
+        sa.Column("list_digest", sa.Text(), nullable=True),
+        sa.Column("list_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("clock_ahead_ms", sa.BigInteger(), nullable=True),
+        sa.Column("clock_within_ms", sa.BigInteger(), nullable=True),
+        sa.Column("clock_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("certificate_ends_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("bureau", name=op.f("pk_peer")),
     )
     op.create_table(

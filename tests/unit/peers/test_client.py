@@ -1,0 +1,68 @@
+"""What a bureau learns of a peer beside its answers: how its clock goes, and when the certificate of its door ends."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from shared.database import Database
+from shared.envelope import certificate_end, tls_client_context, tls_server_context
+from shared.envelope.ceremony import BureauEntry, current_list, make_federation
+from shared.peers import Clock, PeerClient
+
+NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
+
+
+class Kept:
+    """A database that only remembers what it was told to keep."""
+
+    def __init__(self, trust: Any) -> None:
+        self.node = SimpleNamespace(trust=SimpleNamespace(current=trust), machine_now=lambda: datetime.now(UTC))
+        self.rows: list[dict[str, Any]] = []
+
+    async def run(self, unit: Callable[[Any], Awaitable[None]], *, name: str) -> None:
+        async def execute(statement: Any, row: dict[str, Any]) -> None:
+            self.rows.append({"name": name} | row)
+
+        await unit(SimpleNamespace(execute=execute))
+
+
+@pytest.mark.parametrize("ahead", [-40.0, -0.7, 0.0, 0.4, 55.5])
+@pytest.mark.parametrize("way_ms", [0, 4, 900])
+@pytest.mark.parametrize("fraction_ms", [0, 10, 490, 999])
+def test_the_true_difference_lies_within_what_is_said(ahead: float, way_ms: int, fraction_ms: int) -> None:
+    asked = NOW + timedelta(milliseconds=fraction_ms)
+    signed, answered = asked + timedelta(milliseconds=way_ms), asked + timedelta(milliseconds=2 * way_ms)
+    iat = int((signed + timedelta(seconds=ahead)).timestamp())
+    clock = Clock.read(iat, asked=asked, answered=answered)
+    assert abs(clock.ahead_ms - ahead * 1000) <= clock.within_ms + 1  # rounding
+    assert clock.within_ms == 500 + way_ms
+
+
+async def test_the_door_tells_once_when_its_certificate_ends(tmp_path: Path) -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        door = f"https://127.0.0.1:{listening.getsockname()[1]}"
+        folder = tmp_path / "federation"
+        make_federation(
+            folder, [BureauEntry(code, code, "", door) for code in ("zhejiang", "anhui", "jiangsu")], int(time.time())
+        )
+        trust = current_list(folder)
+        server = await asyncio.start_server(
+            lambda reader, writer: writer.close(), sock=listening, ssl=tls_server_context(folder / "zhejiang", trust)
+        )
+        kept = Kept(trust)
+        client = PeerClient(cast(Database, kept), lambda: tls_client_context(folder / "anhui", trust))
+        async with server:
+            await client.look("zhejiang")
+            await client.look("zhejiang")
+        ends_at = datetime.fromtimestamp(certificate_end(folder / "zhejiang" / "tls" / "leaf.pem"), UTC)
+        assert kept.rows == [{"name": "peers.certificate", "bureau": "zhejiang", "ends_at": ends_at}]
+        await client.look("zhejiang")
+        assert kept.rows[1:][0]["error"].startswith("its door did not open")
