@@ -54,6 +54,7 @@ from services.bureau.transfers.acts.origin import (
     return_permit,
     seal,
 )
+from services.bureau.transfers.acts.query_codes import QueryCodeForm, issue_query_code
 from services.bureau.transfers.acts.queues import read_cases, read_late, read_queue, read_workbench
 from services.bureau.transfers.acts.reading import (
     ask_again,
@@ -72,6 +73,7 @@ from services.bureau.transfers.acts.settlement import SettlementForm, request_re
 
 __all__ = [
     "Holder",
+    "QueryCodeForm",
     "RestoreForm",
     "ReturnForm",
     "SealForm",
@@ -96,6 +98,7 @@ __all__ = [
     "holders_of",
     "is_as_seen",
     "is_open_case",
+    "issue_query_code",
     "judge",
     "keep_answers",
     "keep_looked_up",

@@ -1,5 +1,6 @@
 """What the pages of a case share: the case as it is shown; a form's act done once, or shown again with what is wrong."""
 
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -100,7 +101,7 @@ class Shown:
     @property
     def doors(self) -> list[CaseAct]:
         """One button for each page or direct act."""
-        return list({act.door: act for act in reversed(self.acts)}.values())[::-1]
+        return list({act.door: act for act in reversed(self.acts) if not act.aside}.values())[::-1]
 
     def can(self, name: str) -> bool:
         return any(act.name == name for act in self.acts)
@@ -176,12 +177,21 @@ def about(call: Call, case: UUID) -> Call:
 
 Again = Callable[[Sequence[Fault], Mapping[str, str], int], Awaitable[Response]]
 """(faults, what was typed, status) -> the page with the form, once more."""
+Then = Callable[[Mapping[str, Any]], Awaitable[Response]]
+"""(what the act gave) -> the page that shows it; the same when the form is sent again."""
 
 
 async def do_act(
-    request: Request, call: Call, case_id: UUID, act: CaseAct, run: Callable[[Session], Awaitable[Any]], *, again: Again
+    request: Request,
+    call: Call,
+    case_id: UUID,
+    act: CaseAct,
+    run: Callable[[Session], Awaitable[Any]],
+    *,
+    again: Again,
+    then: Then | None = None,
 ) -> Response:
-    """Do what a form says, once, if the case still is as its form has shown it; then to the case.
+    """Do what a form says, once, if the case still is as its form has shown it; then to the case, or `then`.
 
     Wrong fields: the form again, with all that was typed. A case that has changed: what changed, and nothing is done."""
     fields = await typed(request)
@@ -192,17 +202,19 @@ async def do_act(
 
     async def unit(session: Session) -> dict[str, Any]:
         await acts.require_unchanged(session, call.officer, act.action, case_id, seen)
-        await run(session)
-        return {"case": case_id}
+        given = await run(session)
+        return {"case": case_id} if then is None else given
 
     try:
-        await call.once(unit)
+        answer = await call.once(unit)
     except (CaseChanged, NotInThisState) as faster:
         return await changed(request, call, case_id, act, faster, seen=seen)
     except (InvalidInput, Conflict) as wrong:  # a register that speaks against it is something to correct, too
         if not wrong.faults:
             raise
         return await again(wrong.faults, fields, wrong.status)
+    if then is not None:
+        return await then(json.loads(bytes(answer.body)))
     return RedirectResponse(f"/w/case/{case_id}{'/settle' if act.name == 'settle' else ''}?done={act.name}", 303)
 
 

@@ -62,12 +62,14 @@ SLIPS: Final = {
     "completion": N_("Completion slip"),
     "permit": N_("Move-in permit"),
     "certificate": N_("Migration certificate (paper)"),
+    "query-code": N_("Query code slip"),
 }
 OTHER_ACTS: Final = {
     "open": N_("took the application"),
     "wait": N_("waited on"),
     "request reissue": N_("asked for a reissue"),
     "reissue": N_("issued the certificate again"),
+    "issue query code": N_("issued a new query code"),
     "restore": N_("entered the restoration"),
     "ask again": N_("asked again"),
     "hold placed": N_("placed a hold"),
