@@ -63,7 +63,7 @@ async def test_a_case_is_taken_and_submitted(shanghai: Bureau, browse: Browse) -
     where = await filled(browser, members=MEMBER)
     check = await browser.get(f"{where}/check")
     assert 'class="errors"' not in check.text
-    assert all(text in check.text for text in (WANG.citizen_id_no, CHILD.name, LI.name, "吕巷镇演示路2号"))
+    assert all(text in check.text for text in (WANG.name, CHILD.name, LI.name, "吕巷镇演示路2号"))
     answer = await browser.send(f"{where}/check", {"go": "submit", "once": "1"})
     assert (answer.status_code, answer.headers["location"]) == (303, f"{where}/done")
     again = await browser.send(f"{where}/check", {"go": "submit", "once": "1"})  # sent twice, done once
@@ -74,6 +74,24 @@ async def test_a_case_is_taken_and_submitted(shanghai: Bureau, browse: Browse) -
     assert case.apply_no in done.text
     assert re.search(r'class="code">[0-9A-Z-]+<', done.text)
     assert (await browser.send(f"{where}/check", {"go": "submit", "once": "2"})).status_code == 404
+
+
+async def test_the_check_masks_id_numbers_and_shows_them_with_a_trace(shanghai: Bureau, browse: Browse) -> None:
+    browser = await browse(shanghai, COUNTER)
+    where = await filled(browser, members=MEMBER)
+    numbers = [one.citizen_id_no for one in (WANG, LI, CHILD)]
+    check = await browser.get(f"{where}/check")
+    assert [number in check.text for number in numbers] == [False] * 3
+    assert [f"{number[:6]}********{number[-4:]}" in check.text for number in numbers] == [True] * 3
+    assert await shanghai.audit("transfers.reveal") == []
+    shown = await browser.send(form_to(check, f"{where}/reveal").action)
+    assert (shown.status_code, [number in shown.text for number in numbers]) == (200, [True] * 3)
+    (row,) = await shanghai.audit("transfers.reveal")
+    assert (row.actor, row.object_kind, f"/w/intake/transfer/{row.object_id}") == (COUNTER, "intake", where)
+    assert WANG.citizen_id_no not in (await browser.get(f"{where}/check")).text
+    colleague = await browse(shanghai, "D31011")
+    assert (await colleague.send(f"{where}/reveal")).status_code == 404
+    assert len(await shanghai.audit("transfers.reveal")) == 1
 
 
 async def test_the_query_code_is_on_the_receipt_for_a_while_only(shanghai: Bureau, browse: Browse) -> None:

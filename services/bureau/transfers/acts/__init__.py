@@ -41,6 +41,7 @@ from services.bureau.transfers.acts.intake import (
     keep_looked_up,
     load_draft,
     open_draft,
+    reveal_draft,
     submit_draft,
 )
 from services.bureau.transfers.acts.origin import (
@@ -49,6 +50,7 @@ from services.bureau.transfers.acts.origin import (
     SealForm,
     ask_cancel,
     destination_of_unsealed,
+    number_of_chosen,
     reissue,
     restore,
     return_permit,
@@ -106,6 +108,7 @@ __all__ = [
     "load_draft",
     "may",
     "note_hold",
+    "number_of_chosen",
     "open_case",
     "open_draft",
     "owed_rows",
@@ -125,6 +128,7 @@ __all__ = [
     "require_unchanged",
     "restore",
     "return_permit",
+    "reveal_draft",
     "reveal_numbers",
     "say_anew",
     "seal",

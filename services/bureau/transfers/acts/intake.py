@@ -15,12 +15,14 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from uuid_utils.compat import uuid7
 
 from services.bureau.access.callers import Officer
+from services.bureau.access.rules import HOUSEHOLD_TRANSFER
 from services.bureau.rulebook import RuleBook
 from services.bureau.transfers.acts.cases import load_for_officer
 from services.bureau.transfers.acts.destination import accept, open_case, submit, withdraw
 from services.bureau.transfers.rules.application import ApplicationForm
 from services.bureau.transfers.states import State
 from services.bureau.transfers.tables import DraftBody, intake_draft
+from shared.audit import AuditEntry, write_audit
 from shared.database import Session
 from shared.identifiers.texts import N_
 from shared.web import NotFound
@@ -124,6 +126,20 @@ async def keep_looked_up(session: Session, officer: Officer, draft: UUID, people
     """What the origin's register said."""
     found = await load_draft(session, officer, draft, lock=True)
     await _save(session, found, found.body.model_copy(update={"looked_up": tuple(people)}))
+
+
+async def reveal_draft(session: Session, officer: Officer, draft: UUID) -> None:
+    """显示（留痕）: a row says who saw whole id numbers, before they are shown. Raises NoSuchDraft."""
+    found = await load_draft(session, officer, draft)
+    entry = AuditEntry(
+        action="transfers.reveal",
+        object_kind="intake",
+        object_id=str(draft),
+        purpose=officer.purpose or HOUSEHOLD_TRANSFER,
+        case=found.case,
+        fields=("citizen_id_no",),
+    )
+    await write_audit(session, entry)
 
 
 async def discard_draft(session: Session, officer: Officer, draft: UUID) -> None:

@@ -114,6 +114,18 @@ async def done(request: Request, draft: UUID, call: May) -> Response:
     return pages_of(request).render(request, "transfers/intake_done.html", draft=draft, **shown)
 
 
+@router.post("/w/intake/transfer/{draft}/reveal")
+async def reveal(request: Request, draft: UUID, call: May) -> Response:
+    """显示（留痕）: the check with whole id numbers, after the row in the audit log."""
+
+    async def unit(session: Session) -> dict[str, Any]:
+        await acts.reveal_draft(session, call.officer, draft)
+        return await _step_of(session, call, draft, "check")
+
+    shown = await call.read(unit)
+    return _render(request, "check", shown | {"revealed": True})
+
+
 @router.get("/w/intake/transfer/{draft}/{step}")
 async def show(request: Request, draft: UUID, step: Step, call: May) -> Response:
     """One step, as far as it has been filled in."""
@@ -267,6 +279,7 @@ def _render(
 ) -> Response:
     answers = dict(shown["answers"])
     values = {
+        "revealed": False,
         **shown,
         "typed": answers,
         "faults": intake.placed(faults or shown.get("faults", ())),
