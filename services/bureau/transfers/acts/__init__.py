@@ -57,11 +57,12 @@ from services.bureau.transfers.acts.origin import (
     seal,
 )
 from services.bureau.transfers.acts.query_codes import QueryCodeForm, issue_query_code
-from services.bureau.transfers.acts.queues import read_cases, read_late, read_queue, read_workbench
+from services.bureau.transfers.acts.queues import read_cases, read_late, read_queue, read_workbench, rows_as_seen
 from services.bureau.transfers.acts.reading import (
     ask_again,
     ask_by_timer,
     begin_look_up,
+    case_as_seen,
     is_open_case,
     note_hold,
     queue,
@@ -90,6 +91,7 @@ __all__ = [
     "ask_supplement",
     "begin_draft",
     "begin_look_up",
+    "case_as_seen",
     "changes_since",
     "colleagues_of",
     "destination_of_unsealed",
@@ -130,6 +132,7 @@ __all__ = [
     "return_permit",
     "reveal_draft",
     "reveal_numbers",
+    "rows_as_seen",
     "say_anew",
     "seal",
     "search",

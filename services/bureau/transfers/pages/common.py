@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from services.bureau.access.calls import Call
 from services.bureau.access.page_calls import typed
 from services.bureau.access.rules import Denied, Grant
+from services.bureau.access.seen import memory_of, seen_by
 from services.bureau.transfers import acts
 from services.bureau.transfers.acts.holding import Holder
 from services.bureau.transfers.pages.words import WORDS
@@ -77,6 +78,8 @@ class Shown:
     takes: bool
     seen: str
     """What a page that follows by itself sends back, to be told only what has changed."""
+    memory: str
+    """And this, to be told once more without another row in the audit log what it shows already."""
 
     @property
     def slips(self) -> list[str]:
@@ -107,9 +110,9 @@ class Shown:
         return any(act.name == name for act in self.acts)
 
 
-async def look_at(session: Session, call: Call, case_id: UUID) -> Shown:
-    """Raises NoSuchCase, Denied."""
-    case, receipts, grant = await acts.read_case(session, call.officer, case_id)
+async def look_at(session: Session, call: Call, case_id: UUID, memory: str = "") -> Shown:
+    """The case; audited, unless `memory` says that a page of this officer shows just this already. Raises NoSuchCase, Denied."""
+    case, receipts, grant = await acts.read_case(session, call.officer, case_id, seen=seen_by(call, memory))
     possible = await acts.acts_of(session, call.officer, case)
     view, now = grant.filtered(case_view(case)), session.node.business_now()
     takes = not case.has_ended and _may(session, call, "transfers.hold", case)
@@ -126,6 +129,7 @@ async def look_at(session: Session, call: Call, case_id: UUID) -> Shown:
         colleagues=await acts.colleagues_of(session, call.officer) if takes else (),
         takes=takes,
         seen=acts.seen_as(session, case),
+        memory=memory_of(call, acts.case_as_seen(case)),
     )
 
 
