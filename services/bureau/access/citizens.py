@@ -55,6 +55,7 @@ FORGET_TRIES = delete(citizen_try).where(citizen_try.c.last_at < bindparam("befo
 BEGIN = insert(citizen_session)
 FIND = select(citizen_session.c.apply_no, citizen_session.c.began_at).where(citizen_session.c.token_hash == bindparam("hash"))
 END = delete(citizen_session).where(citizen_session.c.token_hash == bindparam("hash"))
+END_OF_NUMBER = delete(citizen_session).where(citizen_session.c.apply_no == bindparam("a_number"))
 FORGET_SESSIONS = delete(citizen_session).where(citizen_session.c.began_at < bindparam("before"))
 
 IsProof = Callable[[Session, str, str], Awaitable[bool]]
@@ -204,6 +205,11 @@ async def end_proof(request: Request) -> None:
     token = request.cookies.get(_cookie(request, wiring.node.bureau))
     if token:
         await wiring.database.run(lambda session: session.execute(END, {"hash": hash_of(token)}), name=f"{TRACK}.end")
+
+
+async def end_proofs_of(session: Session, apply_no: str) -> None:
+    """Whoever has proved this case must prove it anew: the code that he has shown is no longer one."""
+    await session.execute(END_OF_NUMBER, {"a_number": apply_no})
 
 
 async def forget_citizens(session: Session) -> None:

@@ -1,15 +1,18 @@
 """窗口受理 on pages: step by step, kept at the server, submitted once; the origin is asked for the open case."""
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
+from services.bureau.stations import acts as stations
 from services.bureau.transfers import acts
+from shared.contract.messages import DirectoryPublished
+from shared.contract.records import Station
 from tests.node.browser import Browser, form_to
 from tests.node.bureau import Bureau
-from tests.node.conftest import Browse
+from tests.node.conftest import VERSION, Browse
 from tests.node.people import LI, WANG, ZHAPU, person
 from tests.node.transfers.cases import COUNTER, application, opened
 
@@ -63,7 +66,7 @@ async def test_a_case_is_taken_and_submitted(shanghai: Bureau, browse: Browse) -
     where = await filled(browser, members=MEMBER)
     check = await browser.get(f"{where}/check")
     assert 'class="errors"' not in check.text
-    assert all(text in check.text for text in (WANG.citizen_id_no, CHILD.name, LI.name, "吕巷镇演示路2号"))
+    assert all(text in check.text for text in (WANG.name, CHILD.name, LI.name, "吕巷镇演示路2号"))
     answer = await browser.send(f"{where}/check", {"go": "submit", "once": "1"})
     assert (answer.status_code, answer.headers["location"]) == (303, f"{where}/done")
     again = await browser.send(f"{where}/check", {"go": "submit", "once": "1"})  # sent twice, done once
@@ -74,6 +77,24 @@ async def test_a_case_is_taken_and_submitted(shanghai: Bureau, browse: Browse) -
     assert case.apply_no in done.text
     assert re.search(r'class="code">[0-9A-Z-]+<', done.text)
     assert (await browser.send(f"{where}/check", {"go": "submit", "once": "2"})).status_code == 404
+
+
+async def test_the_check_masks_id_numbers_and_shows_them_with_a_trace(shanghai: Bureau, browse: Browse) -> None:
+    browser = await browse(shanghai, COUNTER)
+    where = await filled(browser, members=MEMBER)
+    numbers = [one.citizen_id_no for one in (WANG, LI, CHILD)]
+    check = await browser.get(f"{where}/check")
+    assert [number in check.text for number in numbers] == [False] * 3
+    assert [f"{number[:6]}********{number[-4:]}" in check.text for number in numbers] == [True] * 3
+    assert await shanghai.audit("transfers.reveal") == []
+    shown = await browser.send(form_to(check, f"{where}/reveal").action)
+    assert (shown.status_code, [number in shown.text for number in numbers]) == (200, [True] * 3)
+    (row,) = await shanghai.audit("transfers.reveal")
+    assert (row.actor, row.object_kind, f"/w/intake/transfer/{row.object_id}") == (COUNTER, "intake", where)
+    assert WANG.citizen_id_no not in (await browser.get(f"{where}/check")).text
+    colleague = await browse(shanghai, "D31011")
+    assert (await colleague.send(f"{where}/reveal")).status_code == 404
+    assert len(await shanghai.audit("transfers.reveal")) == 1
 
 
 async def test_the_query_code_is_on_the_receipt_for_a_while_only(shanghai: Bureau, browse: Browse) -> None:
@@ -185,6 +206,53 @@ async def test_the_stations_are_those_that_the_other_bureau_publishes(quiet_shan
     assert f'value="{ZHAPU}"' in listed.text
     assert "000000" not in listed.text
     assert "<option value=" in (await browser.send("/w/intake/stations", {"applicant_page.bureau": "nowhere"})).text
+
+
+async def test_among_many_stations_the_way_leads_over_city_and_district(shanghai: Bureau, browse: Browse) -> None:
+    """As a real province publishes them; the same with a button where no script runs."""
+    listed = [*many_stations("330482", 60), *many_stations("330421", 5), *many_stations("330127", 30)]
+    published = DirectoryPublished(
+        bureau="zhejiang", version=VERSION + 1, published_at=shanghai.machine.now(), stations=tuple(listed)
+    )
+    await shanghai.wiring.database.run(lambda session: stations.take_published(session, published), name="test")
+    browser = await browse(shanghai, COUNTER)
+    where = await begun(browser)
+    typed = {"applicant.name": WANG.name, "applicant_page.bureau": "zhejiang", "go": "stay"}
+    for chosen, stations_shown in (
+        ({}, 0),
+        ({"applicant_page.prefecture": "330100"}, 30),
+        ({"applicant_page.prefecture": "330400"}, 0),
+        ({"applicant_page.prefecture": "330400", "applicant_page.district": "330482"}, 60),
+    ):
+        typed |= chosen
+        part = await browser.send("/w/intake/stations", typed, hx_request="true")
+        assert len(re.findall(r'<option value="\d{12}"', part.text)) == stations_shown, chosen
+        answer = await browser.send(f"{where}/applicant", typed)
+        assert (answer.status_code, answer.headers["location"]) == (303, f"{where}/applicant")
+        page = await browser.get(f"{where}/applicant")
+        assert len(re.findall(r'<option value="\d{12}"', page.text)) == stations_shown, chosen
+        kept = form_to(page, f"{where}/applicant").fields
+        assert {name: kept.get(name) for name in typed if name != "go"} == {n: v for n, v in typed.items() if n != "go"}
+    last = {**typed, **APPLICANT, "origin.station_code": listed[59].code, "go": "next"}
+    assert (await browser.send(f"{where}/applicant", last)).headers["location"] == f"{where}/matter"
+    back = form_to(await browser.get(f"{where}/applicant"), f"{where}/applicant").fields
+    assert back["origin.station_code"] == listed[59].code
+    assert listed[59].name in (await browser.get(f"{where}/check")).text
+
+
+def many_stations(division: str, count: int) -> list[Station]:
+    return [
+        Station(
+            code=f"{division}{number:04d}00",
+            name=f"演示第{number}派出所",
+            address="演示路",
+            division_code=division,
+            longitude=121,
+            latitude=31,
+            valid_from=date(1996, 7, 1),
+        )
+        for number in range(1, count + 1)
+    ]
 
 
 @pytest.mark.parametrize(("down", "shown"), [(False, "未在该地登记"), (True, "对端暂无应答")])

@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 from services.bureau.access.callers import Officer
 from services.bureau.population import acts as population
 from services.bureau.population.acts import NewHousehold, Placement
-from services.bureau.population.rules import RelationCode, ResidentRow, relation_to_new_head
+from services.bureau.population.rules import NotInRegister, RelationCode, ResidentRow, relation_to_new_head
 from services.bureau.population.tables import HEAD_RELATION
 from services.bureau.stations import acts as stations
 from services.bureau.stations.acts import UnknownStation
@@ -172,9 +172,23 @@ async def _name_new_head(session: Session, leaving: Sequence[ResidentRow], new_h
         raise ApplicationRefused(fault("new_head", "missing", REGULATIONS, message, count=len(staying)))
     named = next((one for one in staying if one.personal.citizen_id_no == new_head), None)
     if named is None:
-        message = N_("the new head must be one of those who stay")
-        raise ApplicationRefused(fault("new_head", "not_staying", REGULATIONS, message))
+        raise _not_staying()
     await population.change_head(session, household.id, named.id, reason="the head moves out")
+
+
+def _not_staying() -> ApplicationRefused:
+    message = N_("the new head must be one of those who stay")
+    return ApplicationRefused(fault("new_head", "not_staying", REGULATIONS, message))
+
+
+async def number_of_chosen(session: Session, resident: str) -> str:
+    """The id number of the row that was chosen on a page as new head; `seal` judges whether that person stays.
+
+    Raises ApplicationRefused."""
+    try:
+        return (await population.get_resident(session, UUID(resident))).personal.citizen_id_no
+    except (ValueError, NotInRegister) as unknown:
+        raise _not_staying() from unknown
 
 
 async def return_permit(session: Session, officer: Officer, case_id: UUID, form: ReturnForm) -> Case:

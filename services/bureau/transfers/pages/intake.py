@@ -14,18 +14,18 @@ from services.bureau.access.calls import Call
 from services.bureau.access.page_calls import page, typed
 from services.bureau.population.rules import RELATION_LABELS
 from services.bureau.stations import acts as stations
-from services.bureau.stations.rules import is_registration_station
+from services.bureau.stations.rules import in_force, is_registration_station
 from services.bureau.transfers import acts
 from services.bureau.transfers.acts.intake import CODE_SHOWN, Draft
 from services.bureau.transfers.acts.queues import name_of
 from services.bureau.transfers.rules import intake
 from services.bureau.transfers.rules.application import faults_of_person
 from services.bureau.transfers.rules.intake import Step
+from services.bureau.transfers.rules.places import narrowed
 from services.bureau.transfers.rules.queues import DECISION_WORKING_DAYS, ORIGIN_WORKING_DAYS, Dates, deadline_of
 from shared.database import Session
 from shared.identifiers.bureau import province_of_bureau
 from shared.identifiers.citizen_id import parse_citizen_id_no
-from shared.identifiers.division import full_division_name
 from shared.identifiers.errors import Fault, IdentifierError
 from shared.web import InvalidInput, pages_of
 
@@ -60,7 +60,7 @@ async def read_number(request: Request, call: May, of: str = "applicant.citizen_
 
 @router.post("/w/intake/stations")
 async def list_stations(request: Request, call: May) -> Response:
-    """The stations of the chosen bureau, for the page."""
+    """市, 区 and the stations of the chosen bureau, for the page."""
     answers = await typed(request)
     places = await call.read(lambda session: _places(session, answers))
     return _part(request, "transfers/intake_stations.html", **places, typed=answers)
@@ -112,6 +112,18 @@ async def done(request: Request, draft: UUID, call: May) -> Response:
     if shown is None:
         return RedirectResponse(f"{HOME}/transfer/{draft}/check", 303)
     return pages_of(request).render(request, "transfers/intake_done.html", draft=draft, **shown)
+
+
+@router.post("/w/intake/transfer/{draft}/reveal")
+async def reveal(request: Request, draft: UUID, call: May) -> Response:
+    """显示（留痕）: the check with whole id numbers, after the row in the audit log."""
+
+    async def unit(session: Session) -> dict[str, Any]:
+        await acts.reveal_draft(session, call.officer, draft)
+        return await _step_of(session, call, draft, "check")
+
+    shown = await call.read(unit)
+    return _render(request, "check", shown | {"revealed": True})
 
 
 @router.get("/w/intake/transfer/{draft}/{step}")
@@ -220,21 +232,14 @@ async def _faults(session: Session, call: Call, step: str, answers: Mapping[str,
 
 
 async def _places(session: Session, answers: Mapping[str, str]) -> dict[str, Any]:
-    """The other bureaus, and the stations of the chosen one, by division."""
+    """The other bureaus, and of the chosen one 市, 区 and stations, as far as they are chosen."""
     others = [one.code for one in session.node.trust.current.bureaus if one.code != session.node.bureau and one.gone_at is None]
-    chosen = answers.get("applicant_page.bureau", "")
-    groups: dict[str, list[Any]] = {}
-    if chosen in others:
-        today = session.node.business_today()
-        for one in await stations.stations_of(session, chosen):
-            if (
-                is_registration_station(one.code)
-                and one.valid_from <= today
-                and (one.valid_until is None or today <= one.valid_until)
-            ):
-                groups.setdefault(full_division_name(one.division_code), []).append(one)
+    chosen, today = answers.get("applicant_page.bureau", ""), session.node.business_today()
+    listed = await stations.stations_of(session, chosen) if chosen in others else []
+    here = [one for one in listed if is_registration_station(one.code) and in_force(one, today)]
+    shown = narrowed(here, answers.get("applicant_page.prefecture", ""), answers.get("applicant_page.district", ""))
     codes = {one: province.digits for one in others if (province := province_of_bureau(one)) is not None}
-    return {"others": others, "codes": codes, "chosen": chosen, "stations": groups}
+    return {"others": others, "codes": codes, "chosen": chosen, "places": shown}
 
 
 async def _with_division(session: Session, answers: dict[str, str]) -> dict[str, str]:
@@ -267,6 +272,7 @@ def _render(
 ) -> Response:
     answers = dict(shown["answers"])
     values = {
+        "revealed": False,
         **shown,
         "typed": answers,
         "faults": intake.placed(faults or shown.get("faults", ())),

@@ -32,7 +32,7 @@ async def _page(
     status: int = 200,
 ) -> Response:
     async def unit(session: Session) -> Shown:
-        shown = await look_at(session, call, case)
+        shown = await look_at(session, call, case, request.query_params.get("memory", ""))
         acts.may(session, call.officer, "transfers.settle", shown.case)
         if not shown.case.in_state(*AFTER):
             await acts.require_act(session, call.officer, BY_NAME["settle"], shown.case)
@@ -45,7 +45,8 @@ async def _page(
     line = None
     if not shown.case.has_ended:
         line = await look_at_line(call.wiring, shown.case)  # what it has decided meanwhile has been received by now
-        shown = await call.read(lambda session: look_at(session, call, case))
+        memory = shown.memory
+        shown = await call.read(lambda session: look_at(session, call, case, memory))
     heard = await call.read(lambda session: acts.silent_since(session, shown.case.counterpart))
     ended = shown.case.certificate_valid_until is not None and shown.now.date() > shown.case.certificate_valid_until
     given = {"line": line, "heard": heard, "certificate_ended": ended, "faults": faults, "typed": fields or {}}
