@@ -8,7 +8,7 @@ import socket
 import ssl
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -168,7 +168,7 @@ def _servers(wiring: Wiring, only: Part, folder: Folder) -> tuple[list[_Server],
     settings, profile = wiring.settings, wiring.profile
     servers, sockets = [], []
     if only in ("all", "web"):
-        servers.append(server_of(build_web(wiring)))
+        servers.append(server_of(build_web(wiring), proxies=settings.proxies()))
         sockets.append(bind(settings.host, settings.web_port or profile.web_port))
     if folder.door is not None:
         servers.append(server_of(build_peer_door(wiring), folder.door.context))
@@ -176,13 +176,17 @@ def _servers(wiring: Wiring, only: Part, folder: Folder) -> tuple[list[_Server],
     return servers, sockets
 
 
-def server_of(app: FastAPI, context: ssl.SSLContext | None = None) -> _Server:
+def server_of(app: FastAPI, context: ssl.SSLContext | None = None, *, proxies: Sequence[str] = ()) -> _Server:
+    """`proxies`: whose X-Forwarded-For and X-Forwarded-Proto count. uvicorn's own defaults would believe loopback, and the
+    environment's FORWARDED_ALLOW_IPS."""
     return _Server(
         uvicorn.Config(
             app,
             log_config=None,
             access_log=False,
             lifespan="off",
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=list(proxies),
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
             ssl_context_factory=None if context is None else lambda config, default: context,
         )
