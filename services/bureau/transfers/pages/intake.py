@@ -27,7 +27,7 @@ from shared.identifiers.bureau import province_of_bureau
 from shared.identifiers.citizen_id import parse_citizen_id_no
 from shared.identifiers.division import full_division_name
 from shared.identifiers.errors import Fault, IdentifierError
-from shared.web import InvalidInput, pages_of
+from shared.web import InvalidInput, number_of, pages_of
 
 HOME = "/w/intake"
 NEXT: Mapping[str, Step] = {"applicant": "matter", "matter": "members", "members": "check"}
@@ -141,8 +141,8 @@ async def send(request: Request, draft: UUID, step: Step, call: May) -> Response
         answers = await _with_division(session, intake.kept(found.answers, fields, step))
         if go == "add":
             answers = intake.with_member(answers)
-        elif go.startswith("remove.") and go.removeprefix("remove.").isdecimal():
-            answers = intake.without_member(answers, int(go.removeprefix("remove.")))
+        elif go.startswith("remove.") and (gone := number_of(go.removeprefix("remove."))) is not None:
+            answers = intake.without_member(answers, gone)
         await acts.keep_answers(session, call.officer, draft, answers)
         faults = await _faults(session, call, step, answers, own=found.case) if go == "next" else []
         return await _step(session, call, await acts.load_draft(session, call.officer, draft), step), faults
