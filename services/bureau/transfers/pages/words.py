@@ -100,9 +100,9 @@ def return_options(codes: Sequence[tuple[str, str, str]], say: Say) -> list[tupl
 
 
 def new_heads(staying: Sequence[ResidentRow], revealed: bool) -> list[tuple[str, str]]:
-    """Who may become head, by name and birth date: the id number is only sent back."""
-    shown = [(one, one.personal) for one in staying]
-    return [(who.citizen_id_no, f"{who.name} · {who.born_on}{' · ' + who.citizen_id_no if revealed else ''}") for _, who in shown]
+    """Who may become head, by name and birth date; sent back is the row of the register, for a page's source shows no numbers."""
+    shown = [(str(one.id), one.personal) for one in staying]
+    return [(row, f"{who.name} · {who.born_on}{' · ' + who.citizen_id_no if revealed else ''}") for row, who in shown]
 
 
 WORDS: Final[Mapping[str, Any]] = MappingProxyType(

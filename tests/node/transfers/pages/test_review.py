@@ -87,7 +87,11 @@ async def test_when_the_head_leaves_the_new_head_is_chosen(zhejiang: Bureau, bro
     missing = await browser.send(path, form | {"new_head": ""})
     assert missing.status_code == 422
     assert 'href="#new_head"' in missing.text
-    assert (await browser.send(path, form | {"new_head": ZHOU_WIFE.citizen_id_no})).status_code == 303
+    wife, wang = [await zhejiang.resident(one.citizen_id_no) for one in (ZHOU_WIFE, WANG)]
+    for nobody in (ZHOU_WIFE.citizen_id_no, str(wang.id), "\0"):  # numbers stand nowhere in a page; Wang lives elsewhere
+        refused = await browser.send(path, form | {"new_head": nobody})
+        assert (refused.status_code, 'href="#new_head"' in refused.text) == (422, True)
+    assert (await browser.send(path, form | {"new_head": str(wife.id)})).status_code == 303
 
 
 @pytest.mark.parametrize(
