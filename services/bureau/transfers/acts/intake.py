@@ -50,7 +50,7 @@ SAVE = (
     .where(intake_draft.c.id == bindparam("a_draft"))
     .values({name: bindparam(f"new_{name}") for name in ("body", "case_id", "submitted_at", "updated_at")})
 )
-DISCARD = delete(intake_draft).where(*_OWN)
+DISCARD = delete(intake_draft).where(*_OWN, intake_draft.c.submitted_at.is_(None))
 FORGET = delete(intake_draft).where(
     (intake_draft.c.updated_at < bindparam("before")) | (intake_draft.c.submitted_at < bindparam("shown_before"))
 )
@@ -117,8 +117,10 @@ async def keep_looked_up(session: Session, officer: Officer, draft: UUID, people
     await _save(session, found, found.body.model_copy(update={"looked_up": tuple(people)}))
 
 
-async def discard_draft(session: Session, officer: Officer, draft: UUID) -> None:
+async def discard_draft(session: Session, officer: Officer, draft: UUID) -> bool:
+    """Whether it is gone; what has been submitted meanwhile is not."""
     await session.execute(DISCARD, _own(officer, draft))
+    return (await session.execute(GET, _own(officer, draft))).one_or_none() is None
 
 
 async def open_draft(session: Session, officer: Officer, draft: UUID, form: ApplicationForm) -> UUID:
