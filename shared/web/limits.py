@@ -9,12 +9,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.identifiers.errors import Fault
 from shared.identifiers.texts import N_
-from shared.web.problems import BodyTooLarge, BodyTooSlow, ProblemError, Unexpected
+from shared.web.problems import BodyTooLarge, BodyTooSlow, InvalidInput, ProblemError, Unexpected
 from shared.web.texts import preferred_language
 
 BODY_LIMIT_BYTES = 500 * 1024  # the envelope's limit too: what an officer may enter can always be sent on
 BODY_LIMIT_SECONDS = 30  # 500 KiB over 20 KiB/s; a slower client holds a connection for nothing
 DRAIN_LIMIT_BYTES = 4 * 1024 * 1024  # read and thrown away, so that a client still sending can read its 413
+
+
+FILES = "multipart/"  # nobody sends files here, and its parser decodes by whatever charset the sender names, in its own time
 
 
 class BodyLimitMiddleware:
@@ -27,6 +30,9 @@ class BodyLimitMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not _has_body(Headers(scope=scope)):
             await self.app(scope, receive, send)
+            return
+        if Headers(scope=scope).get("content-type", "").lower().startswith(FILES):
+            await _answer(_no_files(), scope, receive, send)
             return
         try:
             async with asyncio.timeout(BODY_LIMIT_SECONDS):
@@ -62,6 +68,10 @@ class BodyLimitMiddleware:
         message = N_("the body has more than {limit} KiB")
         values = {"limit": self.limit_bytes // 1024}
         return BodyTooLarge(faults=[Fault("", "body_too_large", "Quanyu API", message, values)])
+
+
+def _no_files() -> InvalidInput:
+    return InvalidInput(faults=[Fault("Content-Type", "content_type", "RFC 9110", N_("forms with files are not taken here"), {})])
 
 
 def _has_body(headers: Headers) -> bool:

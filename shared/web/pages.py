@@ -85,7 +85,8 @@ class Pages:
         body = self._environments[language].get_template(template).render(shown)
         answer = HTMLResponse(body, status, headers=dict(HEADERS))
         if request.query_params.get("lang") in ("zh", "en"):
-            answer.set_cookie(LANGUAGE_COOKIE, language, max_age=LANGUAGE_SECONDS, httponly=True, samesite="lax")
+            secure = request.url.scheme == "https"
+            answer.set_cookie(LANGUAGE_COOKIE, language, max_age=LANGUAGE_SECONDS, secure=secure, httponly=True, samesite="lax")
         return answer
 
     def problem(self, request: Request, problem: ProblemError, headers: Mapping[str, str] | None = None) -> HTMLResponse:
@@ -128,7 +129,8 @@ def _environment(loader: PrefixLoader, language: Language) -> Environment:
 def _other_language(request: Request, language: Language) -> str:
     """The address of the same page in the other language."""
     query = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
-    return f"{request.url.path}?{urlencode([*query, ('lang', 'en' if language == 'zh' else 'zh')])}"
+    path = f"/{request.url.path.lstrip('/')}"  # "//name" would be another host
+    return f"{path}?{urlencode([*query, ('lang', 'en' if language == 'zh' else 'zh')])}"
 
 
 def moment(at: datetime, language: Language, form: Literal["minute", "second", "day"] = "minute") -> str:

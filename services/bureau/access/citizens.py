@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlencode
 
@@ -180,10 +180,14 @@ def _network(request: Request) -> str:
     """Where the request comes from: an IPv4 address, or the 64-bit network that one IPv6 subscriber has to himself."""
     host = "" if request.client is None else request.client.host
     try:
-        address = ip_address(host)
+        address = ip_address(host.partition("%")[0])
     except ValueError:
         return host
-    return host if address.version == 4 else str(ip_network(f"{host}/{IPV6_PREFIX}", strict=False))  # IPv4
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is None:
+            return str(ip_network((address, IPV6_PREFIX), strict=False))
+        address = address.ipv4_mapped  # on a port that listens on IPv6: without this all of IPv4 would be one network
+    return str(address)
 
 
 async def _begin(session: Session, apply_no: str) -> str:

@@ -42,13 +42,13 @@ class PageAct(Act):
         officer = await officer_of(wiring, claims, found.post, for_action=self.action, path=request.url.path)
         request.state.officer = officer
         officer = replace(officer, purpose=self._purpose)
-        sent = await typed(request)  # the body itself is read up where a route declares its form's fields
-        fingerprint = request_hash(request, officer.post, urlencode(sorted(sent.items())).encode())
+        sent = await _fields(request)  # the body itself is read up where a route declares its form's fields
+        fingerprint = request_hash(request, officer.post, urlencode(sorted(sent)).encode())
         call = Call(
             action=self.action,
             officer=officer,
             case=None,
-            idempotency_key=checked_key(sent.get(ONCE)),
+            idempotency_key=checked_key(dict(sent).get(ONCE)),
             request_hash=fingerprint,
             path=request.url.path,
             wiring=wiring,
@@ -74,11 +74,16 @@ async def session_of(wiring: NodeWiring, request: Request) -> LoginSession:
 
 
 async def typed(request: Request) -> dict[str, str]:
-    """The fields of the form that was sent, each once, without files; {} where nothing was."""
+    """The fields of the form that was sent, each once; {} where nothing was."""
+    return dict(await _fields(request))
+
+
+async def _fields(request: Request) -> list[tuple[str, str]]:
+    """Every field; a line ends as it does in Python, not as browsers send it (CR LF)."""
     if request.method in SAFE_METHODS:
-        return {}
+        return []
     form: FormData = await request.form()
-    return {name: value for name, value in form.items() if not isinstance(value, UploadFile)}
+    return [(name, value.replace("\r\n", "\n")) for name, value in form.multi_items() if not isinstance(value, UploadFile)]
 
 
 def require_own_page(request: Request) -> None:

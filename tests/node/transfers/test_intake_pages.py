@@ -57,6 +57,13 @@ async def filled(browser: Browser, *, members: dict[str, str] | None = None) -> 
     return where
 
 
+async def at_check(browser: Browser, where: str, go: str, **form: str) -> Any:
+    """Press a button of the check, as it is shown now."""
+    shown = await browser.get(f"{where}/check")
+    found = form_to(shown, f"{where}/check", last=True).fields if shown.status_code == 200 else {}
+    return await browser.send(f"{where}/check", {**found, "go": go, **form})
+
+
 async def cases(bureau: Bureau) -> list[Any]:
     return await bureau.rows("SELECT * FROM transfer_case ORDER BY created_at")
 
@@ -67,16 +74,16 @@ async def test_a_case_is_taken_and_submitted(shanghai: Bureau, browse: Browse) -
     check = await browser.get(f"{where}/check")
     assert 'class="errors"' not in check.text
     assert all(text in check.text for text in (WANG.name, CHILD.name, LI.name, "吕巷镇演示路2号"))
-    answer = await browser.send(f"{where}/check", {"go": "submit", "once": "1"})
-    assert (answer.status_code, answer.headers["location"]) == (303, f"{where}/done")
-    again = await browser.send(f"{where}/check", {"go": "submit", "once": "1"})  # sent twice, done once
-    assert again.status_code == 303
+    form = form_to(check, f"{where}/check", last=True).fields | {"go": "submit"}
+    for _ in range(2):  # sent twice, done once
+        answer = await browser.send(f"{where}/check", form)
+        assert (answer.status_code, answer.headers["location"]) == (303, f"{where}/done")
     (case,) = await cases(shanghai)
     assert await shanghai.states(case.case_id) == {1: "UNDER_REVIEW", 2: "UNDER_REVIEW"}
     done = await browser.get(f"{where}/done")
     assert case.apply_no in done.text
     assert re.search(r'class="code">[0-9A-Z-]+<', done.text)
-    assert (await browser.send(f"{where}/check", {"go": "submit", "once": "2"})).status_code == 404
+    assert (await at_check(browser, where, "submit", once="2")).status_code == 404
 
 
 async def test_the_check_masks_id_numbers_and_shows_them_with_a_trace(shanghai: Bureau, browse: Browse) -> None:
@@ -100,7 +107,7 @@ async def test_the_check_masks_id_numbers_and_shows_them_with_a_trace(shanghai: 
 async def test_the_query_code_is_on_the_receipt_for_a_while_only(shanghai: Bureau, browse: Browse) -> None:
     browser = await browse(shanghai, COUNTER)
     where = await filled(browser)
-    await browser.send(f"{where}/check", {"go": "submit"})
+    await at_check(browser, where, "submit")
     assert 'class="code"' in (await browser.get(f"{where}/done")).text
     shanghai.machine.offset = timedelta(minutes=10)
     assert 'class="code"' in (await browser.get(f"{where}/done")).text
@@ -148,7 +155,7 @@ async def test_what_only_the_whole_tells_is_said_at_the_check_with_a_way_to_its_
     await browser.send(f"{where}/matter", {**MATTER, "destination.household_no": "999999999"})
     check = await browser.get(f"{where}/check")
     assert f'href="{where}/matter#destination.household_no"' in check.text
-    answer = await browser.send(f"{where}/check", {"go": "submit"})
+    answer = await at_check(browser, where, "submit")
     assert (answer.status_code, await cases(shanghai)) == (422, [])
 
 
@@ -262,7 +269,7 @@ async def test_the_origin_is_asked_for_the_open_case_and_its_answer_is_advice(
     shanghai.peers.down = {"zhejiang"} if down else set()
     browser = await browse(shanghai, COUNTER)
     where = await filled(browser)
-    answer = await browser.send(f"{where}/check", {"go": "look_up", "once": "1"})
+    answer = await at_check(browser, where, "look_up", once="1")
     assert (answer.status_code, answer.headers["location"]) == (303, f"{where}/check#origin")
     (case,) = await cases(shanghai)
     assert await shanghai.states(case.case_id) == {1: "DRAFT"}
@@ -270,7 +277,7 @@ async def test_the_origin_is_asked_for_the_open_case_and_its_answer_is_advice(
     assert ("notice amber" in page.text, shown in page.text, 'class="errors"' in page.text) == (True, True, False)
     (row,) = await shanghai.audit("transfers.look_up_origin", decision="allowed")
     assert row.case_id == case.case_id
-    await browser.send(f"{where}/check", {"go": "submit", "once": "2"})
+    await at_check(browser, where, "submit", once="2")
     assert [one.case_id for one in await cases(shanghai)] == [case.case_id]
     assert await shanghai.states(case.case_id) == {1: "UNDER_REVIEW"}
 
@@ -280,9 +287,9 @@ async def test_answers_that_changed_after_the_look_up_make_a_new_case_under_the_
 ) -> None:
     browser = await browse(shanghai, COUNTER)
     where = await filled(browser)
-    await browser.send(f"{where}/check", {"go": "look_up", "once": "1"})
+    await at_check(browser, where, "look_up", once="1")
     await browser.send(f"{where}/matter", {**MATTER, "destination.address": "吕巷镇演示路3号", "go": "next"})
-    await browser.send(f"{where}/check", {"go": "submit", "once": "2"})
+    await at_check(browser, where, "submit", once="2")
     before, after = await cases(shanghai)
     assert (await shanghai.states(before.case_id), await shanghai.states(after.case_id)) == (
         {1: "WITHDRAWN"},
@@ -302,7 +309,7 @@ async def test_what_nobody_goes_on_with_and_what_is_done_is_swept(shanghai: Bure
     browser = await browse(shanghai, COUNTER)
     await begun(browser)
     done = await filled(browser)
-    await browser.send(f"{done}/check", {"go": "submit"})
+    await at_check(browser, done, "submit")
 
     async def left() -> int:
         await shanghai.wiring.database.run(acts.forget_drafts, name="sweep")
@@ -313,3 +320,30 @@ async def test_what_nobody_goes_on_with_and_what_is_done_is_swept(shanghai: Bure
     assert await left() == 1
     shanghai.machine.offset = timedelta(days=30, minutes=1)
     assert await left() == 0
+
+
+async def test_only_what_was_seen_at_the_check_is_submitted(shanghai: Bureau, browse: Browse) -> None:
+    browser = await browse(shanghai, COUNTER)
+    where = await filled(browser)
+    shown = form_to(await browser.get(f"{where}/check"), f"{where}/check", last=True).fields
+    other_window = {**MATTER, "step": "matter", "destination.address": "吕巷镇演示路3号"}
+    assert (await browser.send(f"{where}/autosave", other_window)).status_code == 204
+    for stale in (shown, shown | {"seen": ""}):
+        answer = await browser.send(f"{where}/check", stale | {"go": "submit"})
+        assert (answer.status_code, "吕巷镇演示路3号" in answer.text, 'class="errors"' in answer.text) == (409, True, True)
+    assert await cases(shanghai) == []
+    assert (await browser.send(f"{where}/check", form_to(answer, f"{where}/check", last=True).fields)).status_code == 303
+    (case,) = await cases(shanghai)
+    assert await shanghai.states(case.case_id) == {1: "UNDER_REVIEW"}
+
+
+async def test_what_was_submitted_is_not_discarded_from_another_window(shanghai: Bureau, browse: Browse) -> None:
+    browser = await browse(shanghai, COUNTER)
+    where = await filled(browser)
+    await at_check(browser, where, "submit")
+    answer = await browser.send(f"{where}/discard")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{where}/done")
+    assert (await browser.get(f"{where}/done")).status_code == 200
+    again = await begun(browser)
+    assert (await browser.send(f"{again}/discard")).headers["location"] == "/w/intake"
+    assert (await browser.get(f"{again}/applicant")).status_code == 404

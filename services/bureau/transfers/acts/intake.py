@@ -61,7 +61,7 @@ OF_CASES = (
     .order_by(intake_draft.c.id)
     .with_for_update()
 )
-DISCARD = delete(intake_draft).where(*_OWN)
+DISCARD = delete(intake_draft).where(*_OWN, intake_draft.c.submitted_at.is_(None))
 FORGET = delete(intake_draft).where(
     (intake_draft.c.updated_at < bindparam("before")) | (intake_draft.c.submitted_at < bindparam("shown_before"))
 )
@@ -142,8 +142,10 @@ async def reveal_draft(session: Session, officer: Officer, draft: UUID) -> None:
     await write_audit(session, entry)
 
 
-async def discard_draft(session: Session, officer: Officer, draft: UUID) -> None:
+async def discard_draft(session: Session, officer: Officer, draft: UUID) -> bool:
+    """Whether it is gone; what has been submitted meanwhile is not."""
     await session.execute(DISCARD, _own(officer, draft))
+    return (await session.execute(GET, _own(officer, draft))).one_or_none() is None
 
 
 async def open_draft(session: Session, officer: Officer, draft: UUID, form: ApplicationForm) -> UUID:

@@ -10,7 +10,7 @@ from uuid_utils.compat import uuid7
 from services.bureau.access.callers import Officer
 from services.bureau.population import acts as population
 from services.bureau.population.acts import NewHousehold, Placement
-from services.bureau.population.rules import NotInRegister, RelationCode, ResidentRow, relation_to_new_head
+from services.bureau.population.rules import RelationCode, ResidentRow, relation_to_new_head
 from services.bureau.population.tables import HEAD_RELATION
 from services.bureau.stations import acts as stations
 from services.bureau.stations.acts import UnknownStation
@@ -139,6 +139,26 @@ async def seal(session: Session, officer: Officer, case_id: UUID, form: SealForm
     return case
 
 
+async def number_of_staying(session: Session, officer: Officer, case_id: UUID, row: str) -> str | None:
+    """The id number of who was chosen as new head by his row of the register; None where nobody was.
+
+    Raises NoSuchCase, Denied, ApplicationRefused (nobody of those who stay)."""
+    if not row:
+        return None
+    case = await load_for(session, officer, "transfers.seal", case_id)
+    residents = [one.resident for one in await registered_of(session, case, lock=False) if one.resident is not None]
+    households = {one.household_id for one in residents}
+    staying = [one for home in households for one in await population.members_of_household(session, home)]
+    found = next((one for one in staying if str(one.id) == row), None)
+    if found is None:
+        raise _not_staying()
+    return found.personal.citizen_id_no
+
+
+def _not_staying() -> ApplicationRefused:
+    return ApplicationRefused(fault("new_head", "not_staying", REGULATIONS, N_("the new head must be one of those who stay")))
+
+
 async def _certify(
     session: Session, officer: Officer, case: Case, permit: MoveInPermit, residents: Sequence[tuple[int, ResidentRow]]
 ) -> None:
@@ -174,21 +194,6 @@ async def _name_new_head(session: Session, leaving: Sequence[ResidentRow], new_h
     if named is None:
         raise _not_staying()
     await population.change_head(session, household.id, named.id, reason="the head moves out")
-
-
-def _not_staying() -> ApplicationRefused:
-    message = N_("the new head must be one of those who stay")
-    return ApplicationRefused(fault("new_head", "not_staying", REGULATIONS, message))
-
-
-async def number_of_chosen(session: Session, resident: str) -> str:
-    """The id number of the row that was chosen on a page as new head; `seal` judges whether that person stays.
-
-    Raises ApplicationRefused."""
-    try:
-        return (await population.get_resident(session, UUID(resident))).personal.citizen_id_no
-    except (ValueError, NotInRegister) as unknown:
-        raise _not_staying() from unknown
 
 
 async def return_permit(session: Session, officer: Officer, case_id: UUID, form: ReturnForm) -> Case:

@@ -27,7 +27,7 @@ from services.bureau.transfers.states import LABELS, Side, State
 from shared.database import Session
 from shared.identifiers.errors import Fault
 from shared.identifiers.texts import N_
-from shared.web import Conflict, Form, InvalidInput, pages_of
+from shared.web import Conflict, Form, InvalidInput, number_of, pages_of
 from shared.web.handlers import faults_of
 
 F = TypeVar("F", bound=Form)
@@ -199,10 +199,7 @@ async def do_act(
 
     Wrong fields: the form again, with all that was typed. A case that has changed: what changed, and nothing is done."""
     fields = await typed(request)
-    try:
-        seen = int(fields.get(VERSION, ""))
-    except ValueError:
-        seen = 0
+    seen = number_of(fields.get(VERSION, "")) or 0
 
     async def unit(session: Session) -> dict[str, Any]:
         await acts.require_unchanged(session, call.officer, act.action, case_id, seen)

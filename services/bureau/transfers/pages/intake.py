@@ -27,9 +27,11 @@ from shared.database import Session
 from shared.identifiers.bureau import province_of_bureau
 from shared.identifiers.citizen_id import parse_citizen_id_no
 from shared.identifiers.errors import Fault, IdentifierError
-from shared.web import InvalidInput, pages_of
+from shared.identifiers.texts import N_
+from shared.web import Conflict, InvalidInput, number_of, pages_of
 
 HOME = "/w/intake"
+ANSWERS_CHANGED = N_("the answers were changed in another window: here they are as they stand now, look at them again")
 NEXT: Mapping[str, Step] = {"applicant": "matter", "matter": "members", "members": "check"}
 BACK: Mapping[str, str] = {"matter": "applicant", "members": "matter", "check": "members"}
 
@@ -82,9 +84,9 @@ async def autosave(request: Request, draft: UUID, call: May) -> Response:
 
 @router.post("/w/intake/transfer/{draft}/discard")
 async def discard(draft: UUID, call: May) -> Response:
-    """放弃; a case that was opened for a look-up stays among the drafts of the station."""
-    await call.read(lambda session: acts.discard_draft(session, call.officer, draft))
-    return RedirectResponse(HOME, 303)
+    """放弃; a case that was opened for a look-up stays among the drafts of the station; what was submitted stays."""
+    gone = await call.read(lambda session: acts.discard_draft(session, call.officer, draft))
+    return RedirectResponse(HOME if gone else f"{HOME}/transfer/{draft}/done", 303)
 
 
 @router.get("/w/intake/transfer/{draft}/done")
@@ -146,15 +148,15 @@ async def send(request: Request, draft: UUID, step: Step, call: May) -> Response
     fields = await typed(request)
     go = fields.get("go", "next")
     if step == "check":
-        return await _check(request, draft, call, go)
+        return await _check(request, draft, call, go, fields.get("seen", ""))
 
     async def unit(session: Session) -> tuple[dict[str, Any], list[Fault]]:
         found = await acts.load_draft(session, call.officer, draft)
         answers = await _with_division(session, intake.kept(found.answers, fields, step))
         if go == "add":
             answers = intake.with_member(answers)
-        elif go.startswith("remove.") and go.removeprefix("remove.").isdecimal():
-            answers = intake.without_member(answers, int(go.removeprefix("remove.")))
+        elif go.startswith("remove.") and (gone := number_of(go.removeprefix("remove."))) is not None:
+            answers = intake.without_member(answers, gone)
         await acts.keep_answers(session, call.officer, draft, answers)
         faults = await _faults(session, call, step, answers, own=found.case) if go == "next" else []
         return await _step(session, call, await acts.load_draft(session, call.officer, draft), step), faults
@@ -168,11 +170,13 @@ async def send(request: Request, draft: UUID, step: Step, call: May) -> Response
     return RedirectResponse(f"{HOME}/transfer/{draft}/{where}{'#last' if go == 'add' else ''}", 303)
 
 
-async def _check(request: Request, draft: UUID, call: Call, go: str) -> Response:
-    """Ask the origin about the people, or submit."""
+async def _check(request: Request, draft: UUID, call: Call, go: str, seen: str) -> Response:
+    """Ask the origin about the people, or submit: what the officer has seen, and nothing that came after."""
 
     async def unit(session: Session) -> str:
-        found = await acts.load_draft(session, call.officer, draft)
+        found = await acts.load_draft(session, call.officer, draft, lock=True)
+        if found.submitted_at is None and seen != intake.seen_as(found.answers):
+            raise Conflict(faults=[Fault("", "changed", "", ANSWERS_CHANGED, {})])
         form, faults = intake.read(found.answers, division_code=call.officer.post.division_code)
         if form is None:
             raise InvalidInput(faults=faults)
@@ -182,7 +186,7 @@ async def _check(request: Request, draft: UUID, call: Call, go: str) -> Response
 
     try:
         await call.once(unit)
-    except InvalidInput as refused:
+    except (InvalidInput, Conflict) as refused:
         shown = await call.read(lambda session: _step_of(session, call, draft, "check"))
         return _render(request, "check", shown, status=refused.status, faults=refused.faults)
     if go != "look_up":
@@ -283,6 +287,7 @@ def _render(
         "reasons": intake.REASON_LABELS,
         "relations": RELATION_LABELS,
         "step_of": intake.step_of,
+        "seen": intake.seen_as(answers),
         "said_by": lambda field: _said_by(answers.get(field, "").upper()),
     }
     return pages_of(request).render(request, f"transfers/intake_{step}.html", status=status, **values)

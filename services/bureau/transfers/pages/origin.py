@@ -79,8 +79,7 @@ async def seal(request: Request, case: UUID, call: Annotated[Call, Depends(page(
     answered: list[bool] = []
 
     async def run(session: Session) -> Any:
-        chosen = fields.get("new_head", "")
-        head = await acts.number_of_chosen(session, chosen) if chosen else ""
+        head = await acts.number_of_staying(session, call.officer, case, fields.get("new_head", ""))
         form = filled(acts.SealForm, given | {"new_head": head}).model_copy(update={"without_answer": not answered[0]})
         return await acts.seal(session, call.officer, case, form)
 

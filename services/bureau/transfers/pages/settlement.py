@@ -17,6 +17,7 @@ from services.bureau.transfers.rules.possible import BY_NAME
 from services.bureau.transfers.states import State
 from shared.database import Session
 from shared.identifiers.errors import Fault
+from shared.web import number_of
 
 router = APIRouter()
 SIGNED, NOT_SIGNING = "signed", "not_signing"
@@ -66,8 +67,9 @@ async def settle(request: Request, case: UUID, call: Annotated[Call, Depends(pag
     named: dict[str, list[int]] = {SIGNED: [], NOT_SIGNING: []}
     for name, value in fields.items():
         kind, _, place = name.partition("-")
-        if kind == "member" and place.isascii() and place.isdigit() and value in named:
-            named[value].append(int(place))
+        number = number_of(place) if kind == "member" else None
+        if number is not None and value in named:
+            named[value].append(number)
 
     async def run(session: Session) -> Any:
         form = filled(acts.SettlementForm, {**fields, SIGNED: tuple(named[SIGNED]), NOT_SIGNING: tuple(named[NOT_SIGNING])})

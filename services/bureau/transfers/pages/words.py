@@ -102,9 +102,9 @@ def return_options(codes: Sequence[tuple[str, str, str]], say: Say) -> list[tupl
 
 
 def new_heads(staying: Sequence[ResidentRow], revealed: bool) -> list[tuple[str, str]]:
-    """Who may become head, by name and birth date; the page names them by their rows, so that its text holds no id number."""
+    """Who may become head, by name and birth date; sent back is the row of the register, for a page's source shows no numbers."""
     shown = [(str(one.id), one.personal) for one in staying]
-    return [(key, f"{who.name} · {who.born_on}{' · ' + who.citizen_id_no if revealed else ''}") for key, who in shown]
+    return [(row, f"{who.name} · {who.born_on}{' · ' + who.citizen_id_no if revealed else ''}") for row, who in shown]
 
 
 WORDS: Final[Mapping[str, Any]] = MappingProxyType(
