@@ -37,14 +37,17 @@ async def test_enter_that_chooses_a_word_does_not_send_the_intake(come: Come, tr
     assert officer.page.url == address
 
 
-async def test_escape_leaves_the_field_and_loses_nothing(come: Come, troupe: Cast) -> None:
+async def test_escape_leaves_the_field_then_the_page_and_loses_nothing(come: Come, troupe: Cast) -> None:
     officer = await come("zh")
     address = await begin(officer, "shanghai", "D31001")
     await officer.page.fill(NAME, "李志远")
     await officer.page.keyboard.press("Escape")
     assert await officer.page.input_value(NAME) == "李志远"
     assert officer.page.url == address
-    await officer.page.goto(address)
+    async with officer.page.expect_navigation(wait_until="load"):
+        await officer.page.keyboard.press("Escape")
+    assert officer.page.url.endswith("/w/intake")
+    await officer.click(f"main a[href='{address.removeprefix(officer.webs['shanghai'])}']")
     assert await officer.page.input_value(NAME) == "李志远"
 
 
