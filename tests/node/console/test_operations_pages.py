@@ -188,7 +188,7 @@ async def test_a_signed_answer_tells_how_the_peers_clock_goes(browser: Browser, 
 
 def steps_of(page: str) -> list[tuple[str, str]]:
     """Of the test's table: the name of each step and the words of its result."""
-    rows = re.findall(r'<tr class="step"><td>\d (.*?)</td><td>(.*?)</td>', page)
+    rows = re.findall(r'<tr class="step"><td class="nowrap">\d (.*?)</td><td>(.*?)</td>', page)
     return [(name, re.sub(r"<[^>]+>", "", told).strip(" ✓✕○")) for name, told in rows]
 
 
@@ -282,11 +282,26 @@ async def test_the_way_of_a_case_has_its_steps_and_no_persons(operator: Browser,
     case, _ = await approved(shanghai)
     page = await operator.get(f"/ops/cases/{case}?lang=en")
     assert page.status_code == 200
-    steps = await shanghai.rows("SELECT action FROM audit WHERE case_id = :case", case=case)
+    steps = await shanghai.rows("SELECT action FROM audit WHERE case_id = :case AND action <> 'transfers.read'", case=case)
     assert page.text.count('class="fall"') == len(steps) > 1
+    assert "transfers." not in page.text  # said in words
     assert "It knows no such case with us." in page.text  # what the peer of these tests answers
     assert "D31001" not in page.text
     assert (await operator.get("/ops/cases/00000000-0000-7000-8000-000000000000")).status_code == 404
+
+
+async def test_looks_at_a_case_are_folded_away_from_its_way(operator: Browser, shanghai: Bureau) -> None:
+    case, _ = await approved(shanghai)
+    before = await operator.get(f"/ops/cases/{case}?lang=en")
+    for _ in range(3):
+        assert (await shanghai.ask("D31001", "GET", f"/api/v1/transfers/{case}")).status_code == 200
+    page = await operator.get(f"/ops/cases/{case}?lang=en")
+    assert page.text.count('class="fall"') == before.text.count('class="fall"')
+    looks = await shanghai.rows("SELECT id FROM audit WHERE case_id = :case AND action = 'transfers.read'", case=case)
+    assert page.text.count('class="look"') == len(looks) >= 3
+    assert f"Looked at {len(looks)} times" in page.text
+    assert "<details" in page.text
+    assert "<details open" not in page.text
 
 
 async def test_the_way_of_a_case_has_when_its_messages_left_and_came(operator: Browser, shanghai: Bureau) -> None:

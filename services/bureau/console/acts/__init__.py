@@ -1,6 +1,6 @@
 """Reading what the node knows of itself, and the few things that operators do to it."""
 
-from services.bureau.console.acts.audit import messages_of_case, search_audit, way_of_case
+from services.bureau.console.acts.audit import Way, messages_of_case, search_audit, way_of_case
 from services.bureau.console.acts.node import (
     measure,
     read_audit,
@@ -19,6 +19,7 @@ __all__ = [
     "Probe",
     "Snapshot",
     "Step",
+    "Way",
     "measure",
     "messages_of_case",
     "probe_peer",

@@ -1,6 +1,7 @@
 """The audit log as auditors search it, and a case's way through this node as operators see it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
@@ -19,7 +20,16 @@ SENT_OF = select(
 RECEIVED_OF = select(receipt.c.sender, receipt.c.type, receipt.c.received_at, receipt.c.applied_at, receipt.c.outcome).order_by(
     receipt.c.received_at
 )
-WAY_ROWS_MAX = 200  # of one case: a busy case has some forty
+WAY_ROWS_MAX = 200  # of one case: a busy case has some forty steps
+LOOKS = (
+    "transfers.read",
+    "transfers.reveal",
+    "transfers.track",
+    "transfers.question.transfer_state",
+    "population.read",
+    "audit.read",
+)
+"""What changes nothing of a case, and happens whenever somebody opens one of its pages."""
 
 
 async def search_audit(
@@ -43,12 +53,21 @@ async def search_audit(
     return rows[:PAGE_ROWS], rows[PAGE_ROWS - 1].id if len(rows) > PAGE_ROWS else None
 
 
-async def way_of_case(session: Session, case: UUID) -> tuple[list[dict[str, Any]], list[str]]:
-    """What happened to the case here, oldest first, without who did it; and with which bureaus it is."""
-    wanted = (audit.c.id, audit.c.at, audit.c.action, audit.c.decision, audit.c.peer)
-    rows = await session.execute(select(*wanted).where(audit.c.case_id == case).order_by(audit.c.id).limit(WAY_ROWS_MAX))
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What happened to a case here, oldest first, without who did it; looks at it, newest first; with which bureaus it is."""
+
+    steps: Sequence[Any]
+    looks: Sequence[Any]
+    counterparts: Sequence[str]
+
+
+async def way_of_case(session: Session, case: UUID) -> Way:
+    wanted = select(audit.c.at, audit.c.action, audit.c.decision, audit.c.peer).where(audit.c.case_id == case).limit(WAY_ROWS_MAX)
+    steps = await session.execute(wanted.where(audit.c.action.not_in(LOOKS)).order_by(audit.c.id))
+    looks = await session.execute(wanted.where(audit.c.action.in_(LOOKS)).order_by(audit.c.id.desc()))
     with_whom = select(transfer_case.c.counterpart).where(transfer_case.c.case_id == case).order_by(transfer_case.c.counterpart)
-    return [dict(row._mapping) for row in rows], list((await session.execute(with_whom)).scalars())
+    return Way(steps.all(), looks.all(), (await session.execute(with_whom)).scalars().all())
 
 
 async def messages_of_case(session: Session, case: UUID) -> tuple[Sequence[Any], Sequence[Any]]:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, select, text
+from sqlalchemy import Row, Select, bindparam, func, select, text
 
+from services.bureau.console.acts.exchange import Exchange, newest_exchange
 from services.bureau.console.acts.node import LETTERS
 from services.bureau.console.acts.peers import PeerState, peer_state
 from services.bureau.stations import acts as stations
@@ -16,7 +17,7 @@ from shared.audit import audit
 from shared.database import CHINA, Session
 from shared.messaging import dead_letters
 from shared.messaging.owed import LIST as OWED
-from shared.messaging.tables import peer, receipt
+from shared.messaging.tables import dead_letter, peer, receipt
 
 BUCKET_MINUTES = 5
 BUCKETS = 12  # the last hour
@@ -33,8 +34,8 @@ DELAYS = text(
     " SELECT sender, floor(extract(epoch FROM (CAST(:now AS timestamptz) - received_at)) / CAST(:bucket AS int))::int AS ago,"
     " greatest(0, extract(epoch FROM received_at)"
     " - ('x' || left(replace(event_id::text, '-', ''), 12))::bit(48)::bigint / 1000.0) AS delay"
-    " FROM receipt WHERE received_at > CAST(:since AS timestamptz) AND received_at <= CAST(:now AS timestamptz)) AS r"
-    " GROUP BY GROUPING SETS ((sender, ago), (sender), ())"
+    " FROM receipt WHERE received_at > CAST(:since AS timestamptz) AND received_at <= CAST(:now AS timestamptz)"
+    " AND type LIKE '%.message') AS r GROUP BY GROUPING SETS ((sender, ago), (sender), (ago), ())"
 )
 UNSENT = text(
     "SELECT split_part(topic, '.', 1) AS peer, count(*) AS messages, min(created_at) AS oldest, max(attempts) AS attempts,"
@@ -57,6 +58,7 @@ OWED_COUNTS = text(
     " min(next_ask_at) AS next_ask"
     " FROM owed GROUP BY peer, direction"
 )
+NEW_LETTERS = select(func.count()).where(dead_letter.c.resolved_at.is_(None), dead_letter.c.first_seen > bindparam("since"))
 RECEIPTS = text("SELECT outcome, count(*) AS receipts FROM receipt GROUP BY outcome ORDER BY outcome")
 WAITING = select(receipt).where(receipt.c.outcome == "not_yet").order_by(receipt.c.next_try_at).limit(TIMERS_SHOWN)
 ENDINGS = (
@@ -94,7 +96,11 @@ class Snapshot:
     received: int
     sent: int
     delays: Mapping[str, Sequence[float | None]]
+    all_delays: Sequence[float | None]
     depths: Sequence[int]
+    moved: Sequence[int]
+    new_letters: int
+    exchange: Exchange | None
     feed: Sequence[Row[Any]]
     maintenance: Mapping[str, stations.Maintenance]
 
@@ -146,7 +152,7 @@ async def read_snapshot(session: Session) -> Snapshot:
     due = {"now": session.node.business_now(), "near": session.node.business_now() + NEAR}
     owed_counts = (await session.execute(OWED_COUNTS, due)).all()
     theirs = {row.peer: row for row in owed_counts if row.direction == "by_them"}
-    whole = next((row for row in delays if row.sender is None), None)
+    whole = next((row for row in delays if row.sender is None and row.ago is None), None)
     by_peer = {row.sender: row for row in delays if row.sender is not None and row.ago is None}
     trust = session.node.trust.current
     others = [one.code for one in trust.bureaus if one.code != session.node.bureau and one.gone_at is None]
@@ -166,14 +172,24 @@ async def read_snapshot(session: Session) -> Snapshot:
         received=0 if whole is None else whole.messages,
         sent=sum(row.sent for row in depths if row.ago < BUCKETS),
         delays={one: _line(one, delays) for one in others},
+        all_delays=_line(None, delays),
         depths=[row.waiting for row in depths],
+        moved=_moved(delays, depths),
+        new_letters=(await session.execute(NEW_LETTERS, {"since": hour["since"]})).scalar_one(),
+        exchange=await newest_exchange(session),
         feed=(await session.execute(FEED.order_by(audit.c.id.desc()).limit(FEED_ROWS))).all(),
         maintenance=await stations.maintenances(session),
     )
 
 
-def _line(code: str, delays: Sequence[Row[Any]]) -> list[float | None]:
-    """p95 of each bucket, oldest first; None where nothing came."""
+def _moved(delays: Sequence[Row[Any]], depths: Sequence[Row[Any]]) -> list[int]:
+    """Messages received and sent in each bucket, oldest first."""
+    received = {row.ago: row.messages for row in delays if row.sender is None and row.ago is not None}
+    return [row.sent + received.get(row.ago, 0) for row in depths if row.ago < BUCKETS]
+
+
+def _line(code: str | None, delays: Sequence[Row[Any]]) -> list[float | None]:
+    """p95 of each bucket, of one sender or of all, oldest first; None where nothing came."""
     known = {row.ago: float(row.p95) for row in delays if row.sender == code and row.ago is not None}
     return [known.get(ago) for ago in range(BUCKETS - 1, -1, -1)]
 

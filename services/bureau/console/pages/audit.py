@@ -1,7 +1,8 @@
 """The audit log for auditors."""
 
+from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
@@ -10,12 +11,14 @@ from starlette.responses import Response
 from services.bureau.access.calls import ROLE_NAMES, Call
 from services.bureau.access.page_calls import page
 from services.bureau.console import acts
+from services.bureau.console.pages.words import action_name
 from shared.identifiers.errors import Fault
 from shared.identifiers.texts import N_
 from shared.web import is_visible, number_of, pages_of
 
 router = APIRouter(include_in_schema=False)
 YEARS = range(1900, 9000)  # what PostgreSQL and every time zone can hold; the federation began later
+SHOWN: Final[Mapping[str, Any]] = {"role_names": ROLE_NAMES, "action_name": action_name}
 
 
 @router.get("/ops/audit")
@@ -25,10 +28,10 @@ async def search(request: Request, call: Annotated[Call, Depends(page("audit.rea
     wanted, faults = _read(asked)
     if faults:
         return pages_of(request).render(
-            request, "console/audit.html", role_names=ROLE_NAMES, status=422, typed=asked, faults=faults, rows=(), before=None
+            request, "console/audit.html", status=422, typed=asked, faults=faults, rows=(), before=None, **SHOWN
         )
     rows, before = await call.read(lambda session: acts.search_audit(session, **wanted))
-    return pages_of(request).render(request, "console/audit.html", role_names=ROLE_NAMES, typed=asked, rows=rows, before=before)
+    return pages_of(request).render(request, "console/audit.html", typed=asked, rows=rows, before=before, **SHOWN)
 
 
 def _read(asked: dict[str, str]) -> tuple[dict[str, Any], list[Fault]]:

@@ -24,6 +24,11 @@ def line_chart(series: Sequence[tuple[str, Sequence[float | None]]], *, least: f
     return Chart([(name, _path(values, top)) for name, values in series], ticks)
 
 
+def sparkline(values: Sequence[float | None]) -> Chart:
+    """One line without a scale: how it went, not how much it was."""
+    return Chart([("spark", _path(values, max([1e-9, *(value for value in values if value is not None)])))], ())
+
+
 def _path(values: Sequence[float | None], top: float) -> str:
     """Neighbours are joined; a value alone is a short dash, that it be seen."""
     step, drawn, pen_down = WIDTH / max(1, len(values) - 1), "", False

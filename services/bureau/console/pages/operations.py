@@ -14,7 +14,8 @@ from services.bureau.access.calls import Call
 from services.bureau.access.page_calls import page, typed
 from services.bureau.console import acts
 from services.bureau.console.acts.peers import CLOCK_MAX_SECONDS, CLOCK_WARNS_SECONDS
-from services.bureau.console.pages.charts import line_chart, waterfall
+from services.bureau.console.pages.charts import line_chart, sparkline, waterfall
+from services.bureau.console.pages.words import WORDS
 from services.bureau.transfers import acts as transfers
 from shared.contract.registry import SCHEMAS
 from shared.database import Session
@@ -29,7 +30,13 @@ from shared.web import NotFound, RowNumber, is_visible, number_of, pages_of
 router = APIRouter(include_in_schema=False)
 Read = Annotated[Call, Depends(page("operations.read"))]
 REASON_MAX_CHARACTERS = 500
-LIMITS = {"look_every": round(LOOK_EVERY_SECONDS), "clock_warns": round(CLOCK_WARNS_SECONDS), "clock_most": CLOCK_MAX_SECONDS}
+DELAY_MOST_SECONDS = 5  # of the bus, p95: what is aimed at
+LIMITS = {
+    "look_every": round(LOOK_EVERY_SECONDS),
+    "clock_warns": round(CLOCK_WARNS_SECONDS),
+    "clock_most": CLOCK_MAX_SECONDS,
+    "delay_most": DELAY_MOST_SECONDS,
+}
 SECONDS_OF_SCALE = 0.3  # what the delay's scale reaches at least
 MESSAGES_OF_SCALE = 3
 
@@ -41,7 +48,9 @@ async def overview(request: Request, call: Read, wall: str = "") -> Response:
     delay = line_chart(list(snapshot.delays.items()), least=SECONDS_OF_SCALE)
     depth = line_chart([("depth", snapshot.depths)], least=MESSAGES_OF_SCALE)
     template = "console/wall.html" if wall == "1" else "console/operations.html"
-    return pages_of(request).render(request, template, node=snapshot, delay=delay, depth=depth)
+    sparks = {"delay": snapshot.all_delays, "depth": snapshot.depths, "moved": snapshot.moved}
+    drawn = {name: sparkline(values) for name, values in sparks.items()}
+    return pages_of(request).render(request, template, node=snapshot, delay=delay, depth=depth, sparks=drawn, **WORDS, **LIMITS)
 
 
 @router.get("/ops/peers")
@@ -86,7 +95,7 @@ async def inbox(request: Request, call: Read) -> Response:
 @router.get("/ops/owed")
 async def owed(request: Request, call: Read) -> Response:
     snapshot = await call.read(acts.read_snapshot)
-    return pages_of(request).render(request, "console/owed.html", node=snapshot)
+    return pages_of(request).render(request, "console/owed.html", node=snapshot, **WORDS)
 
 
 @router.post("/ops/owed/{case}/ask-again")
@@ -167,24 +176,23 @@ async def skip(letter: RowNumber, request: Request, call: Annotated[Call, Depend
 
 @router.get("/ops/timers")
 async def timers(request: Request, call: Read) -> Response:
-    return pages_of(request).render(request, "console/timers.html", **await call.read(acts.read_timers))
+    return pages_of(request).render(request, "console/timers.html", **await call.read(acts.read_timers), **WORDS)
 
 
 @router.get("/ops/cases/{case}")
 async def case(case: UUID, request: Request, call: Read) -> Response:
     """A case's way through this node, and how it stands at the other one, which is asked now."""
 
-    async def unit(session: Session) -> tuple[Any, Any, Any]:
-        way, counterparts = await acts.way_of_case(session, case)
-        return way, counterparts, await acts.messages_of_case(session, case)
+    async def unit(session: Session) -> tuple[acts.Way, Any]:
+        return await acts.way_of_case(session, case), await acts.messages_of_case(session, case)
 
-    way, counterparts, (sent, received) = await call.read(unit)
-    if not way:
+    way, (sent, received) = await call.read(unit)
+    if not way.steps:
         raise NotFound
-    there = {one: await call.wiring.enquiries.try_state_of(one, case) for one in counterparts}
-    bars = waterfall([row["at"].timestamp() for row in way])
-    rows = [{**row, "bar": bar} for row, bar in zip(way, bars, strict=True)]
-    return pages_of(request).render(request, "console/way.html", case=case, way=rows, there=there, sent=sent, received=received)
+    there = {one: await call.wiring.enquiries.try_state_of(one, case) for one in way.counterparts}
+    steps = list(zip(way.steps, waterfall([row.at.timestamp() for row in way.steps]), strict=True))
+    shown = {"case": case, "steps": steps, "looks": way.looks, "there": there, "sent": sent, "received": received}
+    return pages_of(request).render(request, "console/way.html", **shown, **WORDS)
 
 
 @router.get("/ops/about")
