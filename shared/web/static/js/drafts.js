@@ -33,6 +33,14 @@
     const form = event.target;
     if (!form.matches("form[data-draft]") || form.dataset.sure === "yes") return;
     event.preventDefault();
+    // A browser sends a date that is half typed as no date at all.
+    const unfinished = [...form.elements].find((one) => one.validity?.badInput && one.dataset.unfinished);
+    if (unfinished) {
+      unfinished.setCustomValidity(unfinished.dataset.unfinished);
+      unfinished.addEventListener("input", () => unfinished.setCustomValidity(""), { once: true });
+      unfinished.reportValidity();
+      return;
+    }
     try {
       await fetch("/health/live", { cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });  // a frozen node does not refuse
       document.getElementById("lost")?.setAttribute("hidden", "");
