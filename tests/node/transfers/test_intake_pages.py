@@ -73,6 +73,7 @@ async def test_a_case_is_taken_and_submitted(shanghai: Bureau, browse: Browse) -
     where = await filled(browser, members=MEMBER)
     check = await browser.get(f"{where}/check")
     assert 'class="errors"' not in check.text
+    assert "<td>今天</td>" in check.text  # the date on the paper form, which was left empty
     assert all(text in check.text for text in (WANG.name, CHILD.name, LI.name, "吕巷镇演示路2号"))
     form = form_to(check, f"{where}/check", last=True).fields | {"go": "submit"}
     for _ in range(2):  # sent twice, done once
@@ -157,6 +158,15 @@ async def test_what_only_the_whole_tells_is_said_at_the_check_with_a_way_to_its_
     assert f'href="{where}/matter#destination.household_no"' in check.text
     answer = await at_check(browser, where, "submit")
     assert (answer.status_code, await cases(shanghai)) == (422, [])
+
+
+async def test_the_date_of_the_paper_form_is_said_back_as_it_was_understood(shanghai: Bureau, browse: Browse) -> None:
+    browser = await browse(shanghai, COUNTER)
+    where = await begun(browser)
+    answer = await browser.send(f"{where}/matter", {**MATTER, "applied_on": "28.12.2020", "go": "next"})
+    assert (answer.status_code, "应为日期，格式为 YYYY-MM-DD" in answer.text) == (422, True)
+    await browser.send(f"{where}/matter", {**MATTER, "applied_on": "2020-11-19", "go": "next"})
+    assert "<td>2020-11-19</td>" in (await browser.get(f"{where}/check")).text
 
 
 async def test_a_person_with_an_open_case_is_found_at_once(shanghai: Bureau, browse: Browse) -> None:

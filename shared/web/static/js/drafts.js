@@ -48,6 +48,14 @@
     const form = event.target;
     if (!form.matches("form[data-draft]") || form.dataset.sure === "yes") return;
     event.preventDefault();
+    // A browser sends a date that is half typed as no date at all.
+    const unfinished = [...form.elements].find((one) => one.validity?.badInput && one.dataset.unfinished);
+    if (unfinished) {
+      unfinished.setCustomValidity(unfinished.dataset.unfinished);
+      unfinished.addEventListener("input", () => unfinished.setCustomValidity(""), { once: true });
+      unfinished.reportValidity();
+      return;
+    }
     try {
       await answers();
       banner(false);
