@@ -37,6 +37,7 @@ from shared.web import (
     Pages,
     Unavailable,
     UnexpectedErrorMiddleware,
+    UnkeptMiddleware,
     assets_router,
     install_problem_handlers,
     preferred_language,
@@ -112,6 +113,7 @@ def _guard(app: FastAPI, wiring: Wiring, *, limit_bytes: int) -> None:
     app.add_exception_handler(NoKey, _without_key)
     app.add_middleware(BodyLimitMiddleware, limit_bytes=limit_bytes)
     app.add_middleware(UnexpectedErrorMiddleware)
+    app.add_middleware(UnkeptMiddleware)
     app.add_middleware(MetricsMiddleware, metrics=wiring.metrics)
     app.add_middleware(TraceMiddleware)
 

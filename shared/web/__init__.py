@@ -4,7 +4,7 @@ from shared.web.assets import assets_router
 from shared.web.forms import Form, PersonName, RowNumber, is_visible, number_of
 from shared.web.handlers import install_problem_handlers
 from shared.web.hints import Hints
-from shared.web.limits import BODY_LIMIT_BYTES, BodyLimitMiddleware, UnexpectedErrorMiddleware
+from shared.web.limits import BODY_LIMIT_BYTES, BodyLimitMiddleware, UnexpectedErrorMiddleware, UnkeptMiddleware
 from shared.web.pages import Pages, is_page, language_of, pages_of
 from shared.web.problems import (
     PROBLEM_RESPONSES,
@@ -50,6 +50,7 @@ __all__ = [
     "Unavailable",
     "Unexpected",
     "UnexpectedErrorMiddleware",
+    "UnkeptMiddleware",
     "assets_router",
     "install_problem_handlers",
     "is_page",

@@ -16,6 +16,8 @@ INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 DIGITS_MAX = 18  # of a number in a form: below ROW_NUMBER_MAX, whatever the digits
 
+UNSEEN = "\ufffd"
+
 RowNumber = Annotated[int, Field(ge=0, le=ROW_NUMBER_MAX)]
 """A number of a row, or of rows to pass over, in an address or a form."""
 
@@ -23,6 +25,11 @@ RowNumber = Annotated[int, Field(ge=0, le=ROW_NUMBER_MAX)]
 def is_visible(text: str) -> bool:
     """Whether everything in it can be seen; PostgreSQL refuses NUL besides."""
     return not any(category(one) in INVISIBLE and one not in "\n\t" for one in text)
+
+
+def visible(text: str) -> str:
+    """The same with a mark for what cannot be seen: a peer's text may hold what no form of ours takes."""
+    return "".join(UNSEEN if category(one) in INVISIBLE and one not in "\r\n\t" else one for one in text)
 
 
 def number_of(text: str) -> int | None:

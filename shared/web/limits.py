@@ -1,9 +1,11 @@
-"""Limits before work: how much a node reads, how long it waits for it, and what happens when something breaks unexpectedly."""
+"""Limits before work: how much a node reads, how long it waits for it, and what happens when something breaks unexpectedly.
+
+And what every answer says to who would keep it."""
 
 import asyncio
 
 import structlog
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -113,6 +115,23 @@ class UnexpectedErrorMiddleware:
             if started:  # the client must not take half an answer for a whole one
                 raise
             await _answer(Unexpected(), scope, receive, send)
+
+
+class UnkeptMiddleware:
+    """What says nothing else is kept nowhere and taken for nothing but what it says it is: answers hold persons' data."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_unkept(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("Cache-Control", "no-store")
+                headers.setdefault("X-Content-Type-Options", "nosniff")
+            await send(message)
+
+        await self.app(scope, receive, send_unkept)
 
 
 async def _answer(problem: ProblemError, scope: Scope, receive: Receive, send: Send) -> None:

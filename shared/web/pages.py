@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from babel.dates import format_datetime
 from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from uuid_utils.compat import uuid7
@@ -22,6 +23,7 @@ from shared.database import CHINA
 from shared.identifiers.errors import Fault
 from shared.identifiers.texts import N_
 from shared.web.assets import asset
+from shared.web.forms import visible
 from shared.web.problems import ProblemError
 from shared.web.texts import Language, Texts
 
@@ -106,7 +108,13 @@ def pages_of(request: Request) -> Pages:
 
 def _environment(loader: PrefixLoader, language: Language) -> Environment:
     environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, auto_reload=False
+        loader=loader,
+        autoescape=True,
+        finalize=_shown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
     )
 
     def say(msgid: str, **values: Any) -> str:
@@ -124,6 +132,13 @@ def _environment(loader: PrefixLoader, language: Language) -> Environment:
         bilingual=lambda entry: entry[language],
     )
     return environment
+
+
+def _shown(value: Any) -> Any:
+    """What is put into a page: no character that turns the direction of what follows, or hides."""
+    if not isinstance(value, str) or isinstance(value, Markup) or value.isprintable():
+        return value
+    return visible(value)
 
 
 def _other_language(request: Request, language: Language) -> str:

@@ -80,7 +80,7 @@ async def keys(request: Request) -> Response:
 @router.get("/events")
 async def events(request: Request, call: Annotated[Call, Depends(page("access.me"))]) -> Response:
     """Hints that something changed; what, the page fetches by its own rules."""
-    return StreamingResponse(call.wiring.hints.stream(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+    return StreamingResponse(call.wiring.hints.stream(call.officer.badge_no), media_type="text/event-stream")
 
 
 def most_urgent(queues: list[QueuePage]) -> tuple[QueuePage, Row] | None:
