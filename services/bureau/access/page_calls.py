@@ -36,7 +36,7 @@ class PageAct(Act):
         wiring: NodeWiring = request.app.state.wiring
         require_own_page(request)
         found = await session_of(wiring, request)
-        if found.post is None:
+        if not await _works_in_a_post(wiring, found):
             raise NoPostChosen
         claims = Claims(found.badge_no, found.name, stepped_up=found.stepped_up(wiring.node.machine_now()))
         officer = await officer_of(wiring, claims, found.post, for_action=self.action, path=request.url.path)
@@ -71,6 +71,14 @@ async def session_of(wiring: NodeWiring, request: Request) -> LoginSession:
     """Who is logged in at this browser. Raises NoSession."""
     token, person = token_of(request, wiring.node.bureau), "hx-request" not in request.headers
     return await wiring.database.run(lambda session: find(session, token, touch=person), name="access.session")
+
+
+async def _works_in_a_post(wiring: NodeWiring, found: LoginSession) -> bool:
+    """Whether he has chosen one that he holds today. Who holds none at all has nothing to choose: he is denied."""
+    if found.post is None:
+        return False
+    posts = await wiring.posts_of(found.badge_no, wiring.node.business_today())
+    return not posts or any(post.header == found.post for post in posts)
 
 
 async def typed(request: Request) -> dict[str, str]:

@@ -49,6 +49,22 @@ async def test_who_holds_several_posts_chooses_one(quiet_shanghai: Bureau, brows
     assert (await browser.send("/login/post", {"post": "310116000000:population_office"})).status_code == 403
 
 
+async def test_whose_post_has_ended_chooses_another_and_who_holds_none_is_refused(open_bureau: Open, browse: Browse) -> None:
+    shanghai = await open_bureau("shanghai")
+    browser = await browse(shanghai, "D31001", step_up=True)
+    post = (await shanghai.one("SELECT post FROM login_session")).post
+    ended = "UPDATE login_session SET post = :post, badge_no = :badge RETURNING post"
+    await shanghai.rows(ended, post="310116000000:population_office", badge="D31001")
+    answer = await browser.get("/w")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login/post?next=%2Fw")
+    assert (await browser.send("/w/intake")).headers["location"].startswith("/login/post?")
+    assert await shanghai.rows("SELECT * FROM intake_draft") == []
+    assert (await browser.send("/login/post", {"post": post, "next": "/w"}, follow=True)).url.path == "/w"
+    assert not await _stepped_up(shanghai, browser)
+    await shanghai.rows(ended, post=post, badge="D33002")
+    assert (await browser.get("/w")).status_code == 403
+
+
 async def test_a_session_that_was_idle_or_old_is_over(open_bureau: Open, browse: Browse) -> None:
     shanghai = await open_bureau("shanghai")
     browser = await browse(shanghai, "D31001")
