@@ -20,6 +20,7 @@ from tests.node.access.expected import OFFICERS, ROUTES
 from tests.node.bureau import Bureau
 from tests.node.people import MOVERS, mover
 from tests.node.transfers import cases
+from tests.node.transfers.test_where_acts_begin import ACTS
 
 CONFORMS = [
     not_a_server_error,
@@ -50,6 +51,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "skip": {"reason": "演示"},
 }
 """A body that is right, by the last part of the address."""
+BEGINS = {one.path: one.begins for one in ACTS} | {"approve-talent": frozenset({"D:UNDER_REVIEW"})}
 ROUNDS = 3  # cases in each state: acts use them up
 LETTERS = 40
 HELD = range(40, 50)  # movers of whom no case is under way
@@ -68,15 +70,25 @@ class World:
     named: dict[str, list[Any]] = field(default_factory=dict)
     sparing: bool = False
     """Name only the first cases."""
+    stands: dict[str, str] = field(default_factory=dict)
+    """Where each case stands now, as "D:DRAFT"."""
 
     def officer_for(self, label: str) -> str | None:
         """Often one who may, at the station in question; else anybody, or nobody who has logged in."""
         may = self.allowed.get(label)
         return self.random.choice(may if may and self.true() else (*self.officers, None))
 
-    def pick(self, name: str) -> Any:
+    async def look(self) -> None:
+        """Acts move cases on: see where they stand, so that a request can name one at which its act begins."""
+        rows = await self.bureau.rows("SELECT case_id, side, min(state) AS state FROM transfer_member GROUP BY 1, 2")
+        self.stands = {str(row.case_id): f"{row.side[0].upper()}:{row.state}" for row in rows}
+
+    def pick(self, name: str, act: str = "") -> Any:
         known = self.named[name]
-        return self.random.choice(known[:2] if self.sparing and name == "case" else known)
+        if name != "case":
+            return self.random.choice(known)
+        ready = [case for case in known if self.stands.get(case) in BEGINS.get(act, ())]
+        return self.random.choice(known[:2] if self.sparing else ready if ready and self.true() else known)
 
     def true(self) -> bool:
         return self.random.random() < TRUE_OFTEN
@@ -153,7 +165,7 @@ def with_truth(world: World, operation: Any, made: Any) -> Any:
         for name in container or {}:
             known = name.removeprefix("quanyu-")
             if known in world.named and world.true():
-                container[name] = str(world.pick(known))
+                container[name] = str(world.pick(known, case.path.rpartition("/")[2]))
     if case.headers and world.true():
         case.headers["quanyu-purpose"] = "household_transfer"
         case.headers.pop("quanyu-post", None)

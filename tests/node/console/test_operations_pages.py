@@ -332,8 +332,31 @@ async def test_counts_are_of_all_rows_and_not_of_those_that_are_shown(operator: 
         page = await operator.get(path)
         assert "<b>777</b>" in page.text
         assert "777 overdue" in page.text
-    assert '<span class="pill">777</span>' in (await operator.get("/ops/owed")).text
+    for path in ("/ops/owed", "/ops/timers"):
+        page = await operator.get(f"{path}?lang=en")
+        assert '<span class="pill">777</span>' in page.text
+        assert "Only the first 500 of 777 are shown." in page.text
     assert '<td class="number">777</td>' in (await operator.get("/ops/peers")).text
+
+
+async def test_a_list_that_is_shown_whole_says_nothing_of_that(operator: Browser, shanghai: Bureau) -> None:
+    await approved(shanghai)
+    for path in ("/ops/owed", "/ops/timers", "/ops/inbox", "/ops/dlq"):
+        assert "Only the first" not in (await operator.get(f"{path}?lang=en")).text
+
+
+async def test_of_many_letters_and_receipts_the_page_says_how_many_it_shows(operator: Browser, shanghai: Bureau) -> None:
+    await shanghai.rows(
+        'INSERT INTO dead_letter (topic, partition, "offset", raw_key, raw_value, raw_headers, reason, error, first_seen)'
+        " SELECT 'shanghai.transfers', 0, n, 'k', '', '{}', 'malformed', 'x', now() FROM generate_series(1, 123) n RETURNING id"
+    )
+    await shanghai.rows(
+        "INSERT INTO receipt (sender, event_id, content_hash, type, key, topic, outcome, next_try_at, received_at)"
+        " SELECT 'zhejiang', gen_random_uuid(), 'x', 'x', 'k', 'shanghai.transfers', 'not_yet', now(), now()"
+        " FROM generate_series(1, 234) RETURNING event_id"
+    )
+    for path, shown, total in (("/ops/dlq", 100, 123), ("/ops/inbox", 200, 234), ("/ops/timers", 200, 234)):
+        assert f"Only the first {shown} of {total} are shown." in (await operator.get(f"{path}?lang=en")).text
 
 
 async def test_about_says_which_program_and_schema_run(operator: Browser, shanghai: Bureau) -> None:

@@ -33,6 +33,7 @@ async def test_what_is_not_there_says_what_can_be_searched_for(quiet_shanghai: B
     answer = await browser.send("/w/search", {"q": wanted})
     assert (answer.status_code, "可以检索" in answer.text) == (200, True)
     assert not wanted.strip() or wanted == "nothing" or WANG.citizen_id_no not in answer.text
+    assert "330482199003070020" not in answer.text  # mistyped, and a digit away from somebody's
 
 
 async def test_a_person_is_found_in_an_open_case_of_the_area_only_and_never_by_an_address(

@@ -17,7 +17,7 @@ from shared.audit import audit
 from shared.database import CHINA, Session
 from shared.messaging import dead_letters
 from shared.messaging.owed import LIST as OWED
-from shared.messaging.tables import dead_letter, peer, receipt
+from shared.messaging.tables import dead_letter, owed, peer, receipt
 
 BUCKET_MINUTES = 5
 BUCKETS = 12  # the last hour
@@ -78,6 +78,7 @@ ENDINGS = (
     .order_by(transfer_case.c.permit_valid_until)
     .limit(TIMERS_SHOWN)
 )  # fmt: skip
+FIRST_DUE = OWED.order_by(None).order_by(owed.c.due_at, owed.c.case_id).limit(OWED_SHOWN)
 FEED: Select[Any] = select(audit.c.at, audit.c.action, audit.c.actor_kind, audit.c.actor, audit.c.decision, audit.c.peer)
 
 
@@ -196,20 +197,27 @@ def _line(code: str | None, delays: Sequence[Row[Any]]) -> list[float | None]:
 
 async def read_inbox(session: Session) -> dict[str, Any]:
     """Receipts by outcome, and those that wait with their next try."""
-    return {"outcomes": (await session.execute(RECEIPTS)).all(), "waiting": (await session.execute(WAITING)).all()}
+    waiting = (await session.execute(_counted(WAITING))).all()
+    total = waiting[0].total if waiting else 0
+    return {"outcomes": (await session.execute(RECEIPTS)).all(), "waiting": waiting, "waiting_total": total}
 
 
 async def read_timers(session: Session) -> dict[str, Any]:
     """Everything that runs out or comes back by itself: answers owed, permits and certificates, receipts."""
-    owed = (await session.execute(OWED.limit(OWED_SHOWN))).all()
+    lists = {"owed": FIRST_DUE, "endings": ENDINGS, "waiting": WAITING}
+    rows = {name: (await session.execute(_counted(one))).all() for name, one in lists.items()}
     return {
         "at": session.node.machine_now(),
         "business_now": session.node.business_now(),
         "today": session.node.business_now().astimezone(CHINA).date(),
-        "owed": sorted(owed, key=lambda row: row.due_at),
-        "endings": (await session.execute(ENDINGS)).all(),
-        "waiting": (await session.execute(WAITING)).all(),
+        "totals": {name: found[0].total if found else 0 for name, found in rows.items()},
+        **rows,
     }
+
+
+def _counted(limited: Select[Any]) -> Select[Any]:
+    """With how many rows there are behind the first that are shown."""
+    return limited.add_columns(func.count().over().label("total"))
 
 
 async def read_maintenance(session: Session) -> dict[str, Any]:

@@ -42,7 +42,7 @@ RECEIVED = (
 OWED_OF_CASE = (
     select(owed).where(owed.c.case_id == bindparam("a_case"), owed.c.peer == bindparam("a_peer")).order_by(owed.c.due_at)
 )
-AUDIT_OF_CASE = select(audit).where(audit.c.case_id == bindparam("a_case")).order_by(audit.c.id.desc()).limit(ROWS_SHOWN)
+AUDIT_OF_CASE = select(audit).where(audit.c.case_id == bindparam("a_case")).order_by(audit.c.id.desc()).limit(ROWS_SHOWN + 1)
 CHANGES_SINCE = (
     select(*[audit.c[name] for name in ("at", "business_at", "actor_kind", "actor", "role", "action", "peer", "change")])
     .where(
@@ -161,14 +161,16 @@ async def trace_is_as_seen(session: Session, officer: Officer, case_id: UUID, se
     return seen == f"{seen_as(session, case)}.{now}"
 
 
-async def read_audit_of_case(session: Session, officer: Officer, case_id: UUID) -> tuple[Case, Sequence[Any]]:
-    """The audit log of one case, newest first; that it was read is a row too. Raises NoSuchCase, Denied."""
+async def read_audit_of_case(session: Session, officer: Officer, case_id: UUID) -> tuple[Case, Sequence[Any], bool]:
+    """The audit log of one case, newest first, and whether there is more; that it was read is a row too.
+
+    Raises NoSuchCase, Denied."""
     case = await load_for_officer(session, case_id, lock=False)
     grant = require(session, officer, "audit.read", case)
     rows = (await session.execute(AUDIT_OF_CASE, {"a_case": case_id})).all()
     entry = AuditEntry(action="audit.read", object_kind="audit", object_id=str(case_id), purpose=grant.purpose, case=case_id)
     await write_audit(session, entry)
-    return case, rows
+    return case, rows[:ROWS_SHOWN], len(rows) > ROWS_SHOWN
 
 
 async def reveal_numbers(session: Session, officer: Officer, case_id: UUID) -> Case:

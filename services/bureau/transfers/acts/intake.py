@@ -28,6 +28,7 @@ from shared.identifiers.texts import N_
 from shared.web import NotFound
 
 DRAFT_DAYS = 30
+DRAFTS_SHOWN = 100  # nobody has begun more in thirty days
 CODE_SHOWN = timedelta(
     minutes=15
 )  # a printer that jams is mended by then; afterwards it takes a new query code (`query_codes.py`)
@@ -47,7 +48,7 @@ OF_OFFICER = (
         intake_draft.c.submitted_at.is_(None),
     )
     .order_by(intake_draft.c.updated_at.desc())
-    .limit(20)
+    .limit(DRAFTS_SHOWN)
 )
 BEGIN = insert(intake_draft)
 SAVE = (

@@ -129,6 +129,6 @@ async def look_up(request: Request, case: UUID, call: Annotated[Call, Depends(pa
 async def audit_log(request: Request, case: UUID, call: Annotated[Call, Depends(page("audit.read"))]) -> Response:
     """审计: every row about the case, for auditors, who see nothing else of it."""
     call = about(call, case)
-    found, rows = await call.read(lambda session: acts.read_audit_of_case(session, call.officer, case))
-    given: dict[str, Any] = {"apply_no": found.apply_no, "case_id": case, "rows": rows, "role_names": ROLE_NAMES}
+    found, rows, more = await call.read(lambda session: acts.read_audit_of_case(session, call.officer, case))
+    given: dict[str, Any] = {"apply_no": found.apply_no, "case_id": case, "rows": rows, "more": more, "role_names": ROLE_NAMES}
     return pages_of(request).render(request, "transfers/audit.html", **given)

@@ -1,5 +1,6 @@
 """The search box of every page: one hit leads to its case."""
 
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -12,7 +13,9 @@ from services.bureau.transfers import acts
 from services.bureau.transfers.acts.searching import kind_of
 from shared.database import Session
 from shared.web import pages_of
+from shared.web.pages import masked_number
 
+LIKE_AN_ID = re.compile(r"\d{17}[\dXx]", re.ASCII)  # also one that is mistyped, and so is nobody's: only a digit away
 router = APIRouter()
 May = Annotated[Call, Depends(page("transfers.read"))]
 
@@ -38,4 +41,5 @@ async def _answer(request: Request, call: Call, wanted: str) -> Response:
     found, rows = await call.read(unit)
     if len(found.cases) == 1:
         return RedirectResponse(f"/w/case/{found.cases[0]}", 303)
-    return pages_of(request).render(request, "transfers/search.html", found=found, rows=rows, wanted=wanted.strip())
+    said = masked_number(wanted.strip()) if LIKE_AN_ID.fullmatch(wanted.strip()) else wanted.strip()
+    return pages_of(request).render(request, "transfers/search.html", found=found, rows=rows, wanted=said)

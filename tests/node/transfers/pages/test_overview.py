@@ -1,6 +1,7 @@
 """案卷: who may open it, what it shows, and the buttons that the rules and the protocol's table give."""
 
 import re
+from uuid import UUID
 
 import pytest
 
@@ -157,6 +158,23 @@ async def test_a_page_that_follows_by_itself_is_told_only_what_has_changed(shang
     assert len(await shanghai.audit("transfers.read")) == reads + 2
     other = await (await browse(shanghai, "D31011")).get(f"/w/case/{case}?seen={seen}", HX_Request="true")
     assert other.status_code == 403
+
+
+async def test_of_a_long_audit_the_newest_rows_are_shown_and_the_way_to_all(shanghai: Bureau, browse: Browse) -> None:
+    case = await at_destination(shanghai, "DRAFT")
+    auditor, path = await browse(shanghai, AUDITOR), f"/w/case/{case}/audit"
+    assert "只显示最近" not in (await auditor.get(path)).text
+    await shanghai.rows(
+        "INSERT INTO audit (at, business_at, actor_kind, actor, role, station, action, decision, reason, object_kind, object_id,"
+        " purpose, case_id, fields, peer) SELECT at, business_at, actor_kind, actor, role, station, action, decision, reason,"
+        " object_kind, object_id, purpose, case_id, fields, peer FROM audit, generate_series(1, 200) WHERE case_id = :case"
+        " RETURNING id",
+        case=UUID(case),
+    )
+    shown = await auditor.get(path)
+    assert "只显示最近 200 条记录。" in shown.text
+    assert f'href="/ops/audit?case={case}"' in shown.text
+    assert (await auditor.get(f"/ops/audit?case={case}")).status_code == 200
 
 
 async def test_the_audit_of_a_case_is_the_auditors(shanghai: Bureau, browse: Browse) -> None:
