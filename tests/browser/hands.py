@@ -32,7 +32,7 @@ class Hands:
 
     async def lead(self, key: str) -> None:
         """Press what leads to another page."""
-        async with self.person.page.expect_navigation(wait_until="load"):
+        async with self.person.page.expect_event("load"):
             await self.press(key)
 
     async def focus(self) -> Any:

@@ -81,13 +81,14 @@ class Person:
         return answer.status
 
     async def click(self, selector: str) -> None:
-        """Click what leads to another page."""
-        async with self.page.expect_navigation(wait_until="load"):
+        """Click what leads to another page. Its load is waited for: htmx names the page in front anew,
+        which passes for a navigation."""
+        async with self.page.expect_event("load"):
             await self.page.click(selector)
 
     async def enter(self) -> None:
         """Send the form by the keyboard."""
-        async with self.page.expect_navigation(wait_until="load"):
+        async with self.page.expect_event("load"):
             await self.page.keyboard.press("Enter")
 
     async def log_in(self, bureau: str, officer: str, path: str = "/me") -> None:

@@ -44,7 +44,7 @@ async def test_escape_leaves_the_field_then_the_page_and_loses_nothing(come: Com
     await officer.page.keyboard.press("Escape")
     assert await officer.page.input_value(NAME) == "李志远"
     assert officer.page.url == address
-    async with officer.page.expect_navigation(wait_until="load"):
+    async with officer.page.expect_event("load"):
         await officer.page.keyboard.press("Escape")
     assert officer.page.url.endswith("/w/intake")
     await officer.click(f"main a[href='{address.removeprefix(officer.webs['shanghai'])}']")

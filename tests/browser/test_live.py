@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Request, Route, expect
 
 from services.harness.processes import Federation
-from tests.browser.cast import Cast
+from tests.browser.cast import OLD, Cast
 from tests.browser.conftest import Come
 from tests.browser.look import Person, look
 from tests.browser.test_story import act
@@ -16,7 +16,8 @@ from tests.browser.test_story import act
 SETTLED_MS, QUIET_MS = 2_000, 6_000
 AT_MOST = 2  # in QUIET_MS: the wall looks every 5 s, everything else every 20 s
 SOON_MS, STALE_MS, BACK_MS = 5_000, 25_000, 40_000
-AWAY_MS = 15_000
+AWAY, AWAY_MS = OLD, 10_000  # as ui.md 14 asks
+OWED = "#wall .kpi:nth-child(5) b"
 
 
 async def asked_while_quiet(person: Person) -> int:
@@ -100,17 +101,37 @@ async def test_settling_with_the_origin_away_says_so_first_and_ends_by_itself(
     await expect(person.page.locator("main a[href$='/slip/completion']")).to_be_visible(timeout=BACK_MS)
 
 
-async def test_a_peer_that_has_stopped_is_red_although_nobody_asks_it(come: Come, federation: Federation) -> None:
-    person, away = await come("zh"), federation.nodes["jiangsu"]
-    await person.log_in("shanghai", "D31005")
-    await person.go("shanghai", "/ops/peers")
-    row = person.page.locator("tr", has=person.page.locator("a[href='/ops/peers/jiangsu']"))
-    await expect(row.locator(".pill").first).to_contain_text("在线", timeout=AWAY_MS)
+async def test_a_peer_that_has_stopped_is_red_although_nobody_asks_it_and_what_it_owes_waits(
+    come: Come, troupe: Cast, federation: Federation
+) -> None:
+    """Letters leave for the bus all the same: answers are what is missing. When it is back every counter returns."""
+    person, wall, away = await come("zh"), await come("zh"), federation.nodes[AWAY.bureau]
+    receipt = await troupe.open_case(await troupe.newcomer())
+    await troupe.to_review(receipt)
+    await person.log_in("shanghai", "D31005", "/ops/peers")
+    await wall.log_in("shanghai", "D31005", "/ops?wall=1")
+    row = person.page.locator("tr", has=person.page.locator(f"a[href='/ops/peers/{AWAY.bureau}']"))
+    state, owes, alarm = row.locator(".pill").first, row.locator("td").last, wall.page.locator("#wall .alarm")
+    await expect(state).to_contain_text("在线", timeout=AWAY_MS)
+    await expect(alarm).to_have_count(0, timeout=AWAY_MS)
+    before = int(await owes.inner_text())
+    all_owed = int(await wall.page.locator(OWED).inner_text())
     await asyncio.to_thread(away.stop)
     try:
-        await expect(row.locator(".pill").first).to_contain_text("中断", timeout=AWAY_MS)
-        assert await look(person) == []
+        await expect(state).to_contain_text("中断", timeout=AWAY_MS)
+        await expect(alarm).to_contain_text("浙江", timeout=AWAY_MS)
+        await troupe.act("shanghai", "D31003", receipt, "approve", {})
+        await expect(owes).to_have_text(str(before + 1), timeout=AWAY_MS)
+        await expect(wall.page.locator(OWED)).to_have_text(str(all_owed + 1), timeout=AWAY_MS)
+        await expect(wall.page.locator("#wall .link.bad")).to_have_count(1)
+        for one in (person, wall):
+            assert await look(one) == []
     finally:
         away.start()
         await asyncio.to_thread(away.wait_ready)
-    await expect(row.locator(".pill").first).to_contain_text("在线", timeout=AWAY_MS)
+    await expect(state).to_contain_text("在线", timeout=AWAY_MS)
+    await expect(alarm).to_have_count(0, timeout=AWAY_MS)
+    await troupe.until(AWAY.bureau, AWAY.verifier, receipt, "RECEIVED")
+    await troupe.act(AWAY.bureau, AWAY.verifier, receipt, "return", {"code": "R06", "reason_text": "本人来电撤回（演示）"})
+    await expect(owes).to_have_text(str(before), timeout=AWAY_MS)
+    await expect(wall.page.locator(OWED)).to_have_text(str(all_owed), timeout=AWAY_MS)
