@@ -77,6 +77,29 @@ async def test_a_wall_that_cannot_look_greys_and_keeps_what_it_shows(come: Come,
     person.complaints = [one for one in person.complaints if "Failed to fetch" not in one]  # as laid out
 
 
+NOT_FITTING = """() => [...document.querySelectorAll('#wall, #wall .panel, #wall .cell, #wall p')]
+  .filter(one => one.scrollHeight > one.clientHeight + 2 || one.scrollWidth > one.clientWidth + 1)
+  .map(one => one.className + ': ' + one.textContent.trim().slice(0, 40))
+  .concat(document.documentElement.scrollHeight > innerHeight ? ['the page'] : [])"""
+
+
+async def fits(person: Person) -> None:
+    """Everything of the wall is on it, at the size it is made for."""
+    await person.page.set_viewport_size({"width": 1920, "height": 1080})
+    await expect(person.page.locator("#wall .matrix .cell")).to_have_count(16)
+    assert await person.page.evaluate(NOT_FITTING) == []
+    await person.page.set_viewport_size({"width": 1440, "height": 900})
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+async def test_the_wall_fits_its_screen_without_scrolling(come: Come, troupe: Cast, language: str) -> None:
+    person = await come(language)
+    await person.log_in("shanghai", "D31005")
+    await person.go("shanghai", "/ops?wall=1")
+    await fits(person)
+    assert await look(person) == []
+
+
 async def test_settling_with_the_origin_away_says_so_first_and_ends_by_itself(
     come: Come, troupe: Cast, federation: Federation
 ) -> None:
@@ -123,7 +146,8 @@ async def test_a_peer_that_has_stopped_is_red_although_nobody_asks_it_and_what_i
         await troupe.act("shanghai", "D31003", receipt, "approve", {})
         await expect(owes).to_have_text(str(before + 1), timeout=AWAY_MS)
         await expect(wall.page.locator(OWED)).to_have_text(str(all_owed + 1), timeout=AWAY_MS)
-        await expect(wall.page.locator("#wall .link.bad")).to_have_count(1)
+        await expect(wall.page.locator("#wall .matrix .cell.bad")).to_have_count(2)
+        await fits(wall)
         for one in (person, wall):
             assert await look(one) == []
     finally:

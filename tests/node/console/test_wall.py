@@ -101,14 +101,25 @@ async def test_a_message_to_another_bureau_or_after_the_reply_is_not_what_was_an
         "UPDATE outbox SET sent_at = created_at, topic = 'anhui.transfers' WHERE key = :case RETURNING seq", case=case
     )
     assert (await snapshot(shanghai)).exchange is None
-    await shanghai.rows(
-        "UPDATE outbox SET topic = 'zhejiang.transfers', created_at = now() + interval '1 minute' WHERE key = :case"
-        " RETURNING seq",
-        case=case,
+    ours = (
+        "UPDATE outbox SET topic = 'zhejiang.transfers', created_at = now() + interval '1 minute' WHERE key = :case RETURNING seq"
     )
+    await shanghai.rows(ours, case=case)
     assert (await snapshot(shanghai)).exchange is None
     await shanghai.rows("UPDATE outbox SET created_at = now() - interval '1 minute' WHERE key = :case RETURNING seq", case=case)
     assert (await snapshot(shanghai)).exchange is not None
+
+
+async def test_what_a_peer_says_again_is_not_the_reply(shanghai: Bureau) -> None:
+    case, permit = await approved(shanghai)
+    await shanghai.rows("UPDATE outbox SET sent_at = created_at WHERE key = :case RETURNING seq", case=case)
+    await shanghai.told(certificate_for(permit), by="zhejiang")
+    first = (await snapshot(shanghai)).exchange
+    await shanghai.told(certificate_for(permit), by="zhejiang")
+    came = await shanghai.rows("SELECT sender FROM receipt WHERE key = :case AND type LIKE '%.message'", case=case)
+    assert len(came) == 2
+    assert first is not None
+    assert (await snapshot(shanghai)).exchange == first
 
 
 async def test_a_question_is_no_message_in_delay_and_throughput(shanghai: Bureau) -> None:

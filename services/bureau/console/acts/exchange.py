@@ -11,7 +11,8 @@ from shared.database import Session
 LOOKED_AT = 200  # of the newest receipts; each costs one look-up by its key
 
 # A reply is told by its time: its id is a UUIDv7, drawn by its sender when it was recorded. What we had recorded last by then,
-# for that bureau about that case, is what it answers.
+# for that bureau about that case, is what it answers; only what came first after it is the reply, not what was said again.
+# OFFSET 0: of the indexes only that of keys may be read for it; those of sender and time hold a good part of the table.
 NEWEST = text(
     "WITH newest AS (SELECT sender, key, type, outcome, received_at, applied_at, to_timestamp("
     " ('x' || left(replace(event_id::text, '-', ''), 12))::bit(48)::bigint / 1000.0) AS replied_at"
@@ -19,7 +20,10 @@ NEWEST = text(
     " SELECT r.sender, r.key, r.replied_at, r.received_at, r.applied_at, o.created_at, o.sent_at FROM newest AS r"
     " CROSS JOIN LATERAL (SELECT created_at, sent_at FROM outbox WHERE key = r.key AND split_part(topic, '.', 1) = r.sender"
     " AND created_at <= r.replied_at AND sent_at IS NOT NULL ORDER BY seq DESC LIMIT 1) AS o"
-    " WHERE r.outcome = 'applied' AND r.type LIKE '%.message' ORDER BY r.received_at DESC LIMIT 1"
+    " WHERE r.outcome = 'applied' AND r.type LIKE '%.message' AND NOT EXISTS (SELECT 1 FROM"
+    " (SELECT sender, type, received_at FROM receipt WHERE key = r.key OFFSET 0) AS e WHERE e.sender = r.sender"
+    " AND e.type LIKE '%.message' AND e.received_at > o.created_at AND e.received_at < r.received_at)"
+    " ORDER BY r.received_at DESC LIMIT 1"
 )
 
 Kind = Literal["outbox", "there", "reply", "effect"]

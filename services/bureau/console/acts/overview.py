@@ -43,8 +43,9 @@ UNSENT = text(
     " FROM outbox WHERE sent_at IS NULL GROUP BY 1"
 )
 DEPTHS = text(
-    "WITH o AS (SELECT created_at, sent_at FROM outbox WHERE seq > (SELECT coalesce(max(seq), 0) FROM outbox)"
-    " - CAST(:looked AS bigint) OR sent_at IS NULL), moments AS (SELECT ago,"
+    "WITH o AS (SELECT created_at, sent_at FROM outbox WHERE (seq > (SELECT coalesce(max(seq), 0) FROM outbox)"
+    " - CAST(:looked AS bigint) AND sent_at > CAST(:now AS timestamptz) - (CAST(:buckets AS int) + 1)"
+    " * make_interval(secs => CAST(:bucket AS int))) OR sent_at IS NULL), moments AS (SELECT ago,"
     " CAST(:now AS timestamptz) - ago * make_interval(secs => CAST(:bucket AS int)) AS ends,"
     " CAST(:now AS timestamptz) - (ago + 1) * make_interval(secs => CAST(:bucket AS int)) AS begins"
     " FROM generate_series(0, CAST(:buckets AS int)) AS ago)"
