@@ -8,12 +8,11 @@ from typing import Annotated, Any
 
 import httpx2 as httpx
 from fastapi import APIRouter, Depends, FastAPI, Path, Request, Response
-from starlette.middleware.sessions import SessionMiddleware
 
 from services.bureau.access import pages as access_pages
 from services.bureau.access.calls import public
 from services.bureau.access.development import build_development_provider
-from services.bureau.access.sessions import LOGIN
+from services.bureau.access.sessions import LoginTransaction
 from services.bureau.console import api as console_api
 from services.bureau.console import pages as console_pages
 from services.bureau.console.chrome import Chrome
@@ -38,6 +37,7 @@ from shared.web import (
     Pages,
     Unavailable,
     UnexpectedErrorMiddleware,
+    UnkeptMiddleware,
     assets_router,
     install_problem_handlers,
     preferred_language,
@@ -86,13 +86,7 @@ def _log_in_with(app: FastAPI, wiring: Wiring) -> None:
         app.mount("/dev", provider)
         transport = httpx.ASGITransport(app)
     app.state.login = access_pages.login_client(wiring.issuer, transport)
-    app.add_middleware(
-        SessionMiddleware,
-        secret_key=wiring.login_secret,
-        session_cookie=f"quanyu-{wiring.settings.bureau}-login",
-        max_age=access_pages.TRANSACTION_COOKIE_SECONDS,
-        path=LOGIN,
-    )
+    app.add_middleware(LoginTransaction, bureau=wiring.settings.bureau, secret_key=wiring.login_secret)
 
 
 def build_peer_door(wiring: Wiring) -> FastAPI:
@@ -119,6 +113,7 @@ def _guard(app: FastAPI, wiring: Wiring, *, limit_bytes: int) -> None:
     app.add_exception_handler(NoKey, _without_key)
     app.add_middleware(BodyLimitMiddleware, limit_bytes=limit_bytes)
     app.add_middleware(UnexpectedErrorMiddleware)
+    app.add_middleware(UnkeptMiddleware)
     app.add_middleware(MetricsMiddleware, metrics=wiring.metrics)
     app.add_middleware(TraceMiddleware)
 

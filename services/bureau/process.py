@@ -8,7 +8,7 @@ import socket
 import ssl
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,10 +34,67 @@ CUT_SECONDS = 0.05
 ENDED_BY_ITSELF = 1  # exit code
 BACKLOG = 512
 RING_PAUSE_SECONDS = 1.0
+HEAD_LIMIT_BYTES = 64 * 1024  # cookies of four bureaus and a long search are 8 KiB; the parser below has no limit of its own
+HEAD_LIMIT_SECONDS = 20.0  # from the first byte, or from the connection, to the end of the headers
+REQUEST_LIMIT_BYTES = 8 * 1024 * 1024  # all of it, with what a chunked body has around its bytes; bodies have their own limit
 
 
 class PortTaken(Exception):
     """The address is in use or not ours; the text names it."""
+
+
+class _Connection(HttpToolsProtocol):
+    """uvicorn's, which would keep headers of any length, and wait for their end for ever."""
+
+    _reads_head = True
+    _head_bytes = 0
+    _request_bytes = 0
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        super().connection_made(transport)
+        self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._request_bytes += len(data)
+        if self._reads_head:
+            self._head_bytes += len(data)
+            self._wait_for_head()
+        super().data_received(data)
+        if self._reads_head and self._head_bytes > HEAD_LIMIT_BYTES:
+            self._cut(b"431 Request Header Fields Too Large")
+        elif self._request_bytes > REQUEST_LIMIT_BYTES:
+            self._cut(b"413 Content Too Large")
+
+    def on_headers_complete(self) -> None:
+        self._reads_head = False
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._reads_head, self._head_bytes, self._request_bytes = True, 0, 0
+        super().on_message_complete()
+
+    def _wait_for_head(self) -> None:
+        if self._patience is None:
+            self._patience = self.loop.call_later(HEAD_LIMIT_SECONDS, self._cut, b"408 Request Timeout")
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _cut(self, status: bytes) -> None:
+        """Say why, if something was asked and nothing else is being said."""
+        if self.transport.is_closing():
+            return
+        if self._request_bytes and (self.cycle is None or self.cycle.response_complete):
+            self.transport.write(b"HTTP/1.1 " + status + b"\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+        self.transport.close()
 
 
 class _Server(uvicorn.Server):
@@ -168,7 +225,7 @@ def _servers(wiring: Wiring, only: Part, folder: Folder) -> tuple[list[_Server],
     settings, profile = wiring.settings, wiring.profile
     servers, sockets = [], []
     if only in ("all", "web"):
-        servers.append(server_of(build_web(wiring)))
+        servers.append(server_of(build_web(wiring), proxies=settings.proxies()))
         sockets.append(bind(settings.host, settings.web_port or profile.web_port))
     if folder.door is not None:
         servers.append(server_of(build_peer_door(wiring), folder.door.context))
@@ -176,13 +233,18 @@ def _servers(wiring: Wiring, only: Part, folder: Folder) -> tuple[list[_Server],
     return servers, sockets
 
 
-def server_of(app: FastAPI, context: ssl.SSLContext | None = None) -> _Server:
+def server_of(app: FastAPI, context: ssl.SSLContext | None = None, *, proxies: Sequence[str] = ()) -> _Server:
+    """`proxies`: whose X-Forwarded-For and X-Forwarded-Proto count. uvicorn's own defaults would believe loopback, and the
+    environment's FORWARDED_ALLOW_IPS."""
     return _Server(
         uvicorn.Config(
             app,
+            http=_Connection,
             log_config=None,
             access_log=False,
             lifespan="off",
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=list(proxies),
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
             ssl_context_factory=None if context is None else lambda config, default: context,
         )

@@ -1,10 +1,11 @@
 """What a node must be told. One frozen object, read once; nothing else reads the environment."""
 
 import tomllib
+from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from shared.messaging.kafka import KafkaTls
@@ -40,6 +41,11 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="address to listen on")
     web_port: int = Field(default=0, description="officers, citizens, operations; 0: the profile's")
     peer_port: int = Field(default=0, description="questions of peers (mTLS); 0: the profile's")
+    trusted_proxies: str = Field(
+        default="",
+        description="proxies before the web port, by address or network, separated by commas: what they say of a client's address"
+        " and scheme (X-Forwarded-For, X-Forwarded-Proto) counts; empty: nobody is believed",
+    )
     replica: str = Field(default="1", description="name of this replica; a restarted one takes its own relay lease back")
     oidc_issuer: str = Field(default="", description="issuer of officers' access tokens; empty: the development provider")
     oidc_jwks_url: str = Field(default="", description="where that issuer's keys are")
@@ -50,6 +56,20 @@ class Settings(BaseSettings):
         cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *rest: Any, **more: Any
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings, more["env_settings"])
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, given: str) -> str:
+        """A name or "*" would be taken without a word, and believe nobody or everybody."""
+        for one in given.split(",") if given else ():
+            ip_network(one.strip())
+        return given
+
+    def proxies(self) -> list[str]:
+        """The networks of `trusted_proxies`; IPv4 ones also as they appear on a port that listens on IPv6."""
+        networks = [ip_network(one.strip()) for one in self.trusted_proxies.split(",")] if self.trusted_proxies else []
+        mapped = [f"::ffff:{one.network_address}/{96 + one.prefixlen}" for one in networks if isinstance(one, IPv4Network)]
+        return [*map(str, networks), *mapped]
 
     def kafka_tls(self) -> KafkaTls | None:
         """The three files of mutual TLS, or None when none is given. Raises ValueError when only some are."""

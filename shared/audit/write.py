@@ -45,7 +45,7 @@ async def write_audit(session: Session, entry: AuditEntry) -> None:
     """Add one row to the audit log in the caller's transaction; without a detail it is written at the end of the unit."""
     row = _row(session, entry)
     if entry.detail is None:
-        session.insert_later(INSERT, row)
+        session.write_later(INSERT, row)
         return
     salt = os.urandom(SALT_BYTES)
     row["commitment"] = hashlib.sha256(salt + entry.detail).digest()

@@ -184,7 +184,7 @@ class Database:
         async with self._sessions(info={"node": self.node, "actor": actor}) as session:
             await _connect(session)
             result = await unit(session)
-            await session.write_later_rows()
+            await session.write_waiting()
             try:
                 await self.commit(session, name)
             except (DBAPIError, OSError, InternalClientError) as error:

@@ -1,18 +1,21 @@
 """The unit of work and what it knows of its node."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import lru_cache, partial
 from typing import Any, Literal, Protocol, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Insert
+from sqlalchemy import BindParameter, Insert, Result, Select, Table, TextClause, Update, bindparam, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.visitors import iterate, replacement_traverse
 
 from shared.envelope import Keyring, Ring, TrustStore
 
+STATEMENTS_KEPT = 1_000  # built once; there are a few hundred
 CHINA = ZoneInfo("Asia/Shanghai")  # legal dates of the four bureaus are dates in this zone
 
 
@@ -83,30 +86,88 @@ class Session(AsyncSession):
         """Called once the unit has committed, to wake loops in this process; never for work that must not be lost."""
         return cast(list[Callable[[], None]], self.info.setdefault("after_commit", []))
 
-    def insert_later(self, statement: Insert, row: Mapping[str, Any]) -> None:
-        """Insert `row` at the end of the unit, together with all others of the same `statement`: one round trip for a chunk.
+    def write_later(self, statement: Insert | Update, row: Mapping[str, Any]) -> None:
+        """Write `row` by `statement` with the unit's other rows, in as few round trips as may be: at its end, or before a
+        statement that looks at one of their tables. The statement is a constant of its module; nobody needs its result."""
+        self._waiting.setdefault(statement, []).append(row)
 
-        Only for rows that nothing in the unit reads."""
-        self._later.setdefault(statement, []).append(row)
+    async def write_waiting(self) -> None:
+        """Write what waits; the engine calls it before the commit."""
+        waiting, self.info["waiting_rows"] = self._waiting, {}
+        for together in _groups(waiting):
+            if len(together) == 1:
+                ((statement, rows),) = together.items()
+                await super().execute(statement, rows)
+            else:
+                written = tuple((statement, tuple(rows[0])) for statement, rows in together.items())
+                values = {f"w{n}_{name}": value for n, (row,) in enumerate(together.values()) for name, value in row.items()}
+                await super().execute(_at_once(written), values)
 
-    async def write_later_rows(self) -> None:
-        """What `insert_later` was given; the engine calls it before the commit."""
-        later, self.info["later_rows"] = self._later, {}
-        for statement, rows in later.items():
-            await self.execute(statement, rows)
+    async def execute(self, statement: Any, params: Any = None, **more: Any) -> Result[Any]:
+        """As SQLAlchemy's; what waits for a table that the statement looks at is written first."""
+        if self._waiting:
+            looked_at = _tables_of(statement)
+            if looked_at is None or any(one.table in looked_at for one in self._waiting):
+                await self.write_waiting()
+        result: Result[Any] = await super().execute(statement, params, **more)
+        return result
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
-        """A part that may fail alone: everything in it happens, rows for later included, or nothing."""
-        await self.write_later_rows()
+        """A part that may fail alone: everything in it happens, waiting rows included, or nothing."""
+        await self.write_waiting()
         try:
             async with self.begin_nested():
                 yield
-                await self.write_later_rows()
+                await self.write_waiting()
         except BaseException:
-            self.info["later_rows"] = {}
+            self.info["waiting_rows"] = {}
             raise
 
     @property
-    def _later(self) -> dict[Insert, list[Mapping[str, Any]]]:
-        return cast(dict[Insert, list[Mapping[str, Any]]], self.info.setdefault("later_rows", {}))
+    def _waiting(self) -> "Waiting":
+        return cast(Waiting, self.info.setdefault("waiting_rows", {}))
+
+
+Waiting = dict[Insert | Update, list[Mapping[str, Any]]]
+
+
+def _groups(waiting: Waiting) -> Iterator[Waiting]:
+    """In order: single rows of different tables together, several rows of one statement for themselves."""
+    group: Waiting = {}
+    for statement, rows in waiting.items():
+        if group and (len(rows) > 1 or any(statement.table is one.table for one in group)):
+            yield group
+            group = {}
+        group[statement] = rows
+        if len(rows) > 1:
+            yield group
+            group = {}
+    if group:
+        yield group
+
+
+@lru_cache(maxsize=STATEMENTS_KEPT)
+def _at_once(written: tuple[tuple[Insert | Update, tuple[str, ...]], ...]) -> Select[Any]:
+    """One statement that does all of these, each for one row of those columns; the n-th one's values are called wn_…
+
+    PostgreSQL runs a WITH that changes rows whether anything reads it or not; the parts see none of each other's changes."""
+    parts = []
+    for n, (statement, names) in enumerate(written):
+        valued = statement.values({name: bindparam(name) for name in names}) if statement.is_insert else statement
+        renamed: Any = replacement_traverse(valued, {}, partial(_renamed, f"w{n}_"))
+        parts.append(renamed.cte(f"w{n}"))
+    return select(literal_column("1")).add_cte(*parts)
+
+
+def _renamed(prefix: str, part: Any, **_: Any) -> Any:
+    return bindparam(f"{prefix}{part.key}", type_=part.type) if isinstance(part, BindParameter) else None
+
+
+@lru_cache(maxsize=STATEMENTS_KEPT)
+def _tables_of(statement: Any) -> frozenset[Any] | None:
+    """Which tables a statement reads or changes; None of a text, which does not tell."""
+    parts = list(iterate(statement))
+    if any(isinstance(part, TextClause) for part in parts):
+        return None
+    return frozenset(part for part in parts if isinstance(part, Table)) | {getattr(statement, "table", None)}

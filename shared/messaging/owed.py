@@ -77,18 +77,16 @@ async def set_owed(session: Session, case: UUID, wanted: Sequence[Owed], *, peer
     `is_new`: nothing can be owed yet about this case, so nobody looks."""
     there: set[str] = set()
     if not is_new:
-        await session.write_later_rows()  # of the same case, perhaps
         there = set((await session.execute(OF_CASE, {"case": case, "a_peer": peer})).scalars())
     for kind in there - {one.kind for one in wanted}:
         await session.execute(DELETE, {"case": case, "gone_kind": kind, "gone_peer": peer})
     for one in wanted:
         if one.kind not in there:
-            session.insert_later(INSERT, _row(session, case, one))
+            session.write_later(INSERT, _row(session, case, one))
 
 
 async def set_due(session: Session, case: UUID, one: Owed) -> None:
     """A row that stays gets a new deadline, and keeps its age."""
-    await session.write_later_rows()  # it may be one of them
     await session.execute(DUE_ANEW, {"case": case, "a_kind": one.kind, "a_peer": one.peer, "due": one.due_at})
 
 

@@ -58,6 +58,6 @@ async def record(session: Session, message: Message, *, to: str) -> UUID:
         "sealed": seal_message(session, message, to=to, event_id=event_id, now=now),
         "created_at": now,
     }
-    await session.execute(INSERT, row)
+    session.write_later(INSERT, row)
     session.after_commit.append(node.wake_relay)
     return event_id

@@ -14,8 +14,27 @@ ROW_NUMBER_MAX = 2**63 - 1  # PostgreSQL's bigint
 # of names may be newer than our tables.
 INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
+DIGITS_MAX = 18  # of a number in a form: below ROW_NUMBER_MAX, whatever the digits
+
+UNSEEN = "\ufffd"
+
 RowNumber = Annotated[int, Field(ge=0, le=ROW_NUMBER_MAX)]
 """A number of a row, or of rows to pass over, in an address or a form."""
+
+
+def is_visible(text: str) -> bool:
+    """Whether everything in it can be seen; PostgreSQL refuses NUL besides."""
+    return not any(category(one) in INVISIBLE and one not in "\n\t" for one in text)
+
+
+def visible(text: str) -> str:
+    """The same with a mark for what cannot be seen: a peer's text may hold what no form of ours takes."""
+    return "".join(UNSEEN if category(one) in INVISIBLE and one not in "\r\n\t" else one for one in text)
+
+
+def number_of(text: str) -> int | None:
+    """A number as a form sends it (a version, a row, a place); None where it is none that any row has."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX else None
 
 
 class Form(BaseModel):
@@ -26,8 +45,8 @@ class Form(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _printable(cls, value: Any) -> Any:
-        """Nothing that is not seen: PostgreSQL refuses NUL, and nobody can check invisible characters on a form."""
-        if isinstance(value, str) and any(category(one) in INVISIBLE and one not in "\n\t" for one in value):
+        """Nothing that is not seen: nobody can check invisible characters on a form."""
+        if isinstance(value, str) and not is_visible(value):
             raise contract_error("control_character", N_("control characters are not possible here"))
         return value
 

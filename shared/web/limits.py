@@ -1,20 +1,25 @@
-"""Limits before work: how much a node reads, how long it waits for it, and what happens when something breaks unexpectedly."""
+"""Limits before work: how much a node reads, how long it waits for it, and what happens when something breaks unexpectedly.
+
+And what every answer says to who would keep it."""
 
 import asyncio
 
 import structlog
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.identifiers.errors import Fault
 from shared.identifiers.texts import N_
-from shared.web.problems import BodyTooLarge, BodyTooSlow, ProblemError, Unexpected
+from shared.web.problems import BodyTooLarge, BodyTooSlow, InvalidInput, ProblemError, Unexpected
 from shared.web.texts import preferred_language
 
 BODY_LIMIT_BYTES = 500 * 1024  # the envelope's limit too: what an officer may enter can always be sent on
 BODY_LIMIT_SECONDS = 30  # 500 KiB over 20 KiB/s; a slower client holds a connection for nothing
 DRAIN_LIMIT_BYTES = 4 * 1024 * 1024  # read and thrown away, so that a client still sending can read its 413
+
+
+FILES = "multipart/"  # nobody sends files here, and its parser decodes by whatever charset the sender names, in its own time
 
 
 class BodyLimitMiddleware:
@@ -27,6 +32,9 @@ class BodyLimitMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not _has_body(Headers(scope=scope)):
             await self.app(scope, receive, send)
+            return
+        if Headers(scope=scope).get("content-type", "").lower().startswith(FILES):
+            await _answer(_no_files(), scope, receive, send)
             return
         try:
             async with asyncio.timeout(BODY_LIMIT_SECONDS):
@@ -62,6 +70,10 @@ class BodyLimitMiddleware:
         message = N_("the body has more than {limit} KiB")
         values = {"limit": self.limit_bytes // 1024}
         return BodyTooLarge(faults=[Fault("", "body_too_large", "Quanyu API", message, values)])
+
+
+def _no_files() -> InvalidInput:
+    return InvalidInput(faults=[Fault("Content-Type", "content_type", "RFC 9110", N_("forms with files are not taken here"), {})])
 
 
 def _has_body(headers: Headers) -> bool:
@@ -103,6 +115,23 @@ class UnexpectedErrorMiddleware:
             if started:  # the client must not take half an answer for a whole one
                 raise
             await _answer(Unexpected(), scope, receive, send)
+
+
+class UnkeptMiddleware:
+    """What says nothing else is kept nowhere and taken for nothing but what it says it is: answers hold persons' data."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_unkept(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.setdefault("Cache-Control", "no-store")
+                headers.setdefault("X-Content-Type-Options", "nosniff")
+            await send(message)
+
+        await self.app(scope, receive, send_unkept)
 
 
 async def _answer(problem: ProblemError, scope: Scope, receive: Receive, send: Send) -> None:

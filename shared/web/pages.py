@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from babel.dates import format_datetime
 from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from uuid_utils.compat import uuid7
@@ -22,6 +23,7 @@ from shared.database import CHINA
 from shared.identifiers.errors import Fault
 from shared.identifiers.texts import N_
 from shared.web.assets import asset
+from shared.web.forms import visible
 from shared.web.problems import ProblemError
 from shared.web.texts import Language, Texts
 
@@ -85,7 +87,8 @@ class Pages:
         body = self._environments[language].get_template(template).render(shown)
         answer = HTMLResponse(body, status, headers=dict(HEADERS))
         if request.query_params.get("lang") in ("zh", "en"):
-            answer.set_cookie(LANGUAGE_COOKIE, language, max_age=LANGUAGE_SECONDS, httponly=True, samesite="lax")
+            secure = request.url.scheme == "https"
+            answer.set_cookie(LANGUAGE_COOKIE, language, max_age=LANGUAGE_SECONDS, secure=secure, httponly=True, samesite="lax")
         return answer
 
     def problem(self, request: Request, problem: ProblemError, headers: Mapping[str, str] | None = None) -> HTMLResponse:
@@ -105,7 +108,13 @@ def pages_of(request: Request) -> Pages:
 
 def _environment(loader: PrefixLoader, language: Language) -> Environment:
     environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, auto_reload=False
+        loader=loader,
+        autoescape=True,
+        finalize=_shown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
     )
 
     def say(msgid: str, **values: Any) -> str:
@@ -125,10 +134,18 @@ def _environment(loader: PrefixLoader, language: Language) -> Environment:
     return environment
 
 
+def _shown(value: Any) -> Any:
+    """What is put into a page: no character that turns the direction of what follows, or hides."""
+    if not isinstance(value, str) or isinstance(value, Markup) or value.isprintable():
+        return value
+    return visible(value)
+
+
 def _other_language(request: Request, language: Language) -> str:
     """The address of the same page in the other language."""
     query = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
-    return f"{request.url.path}?{urlencode([*query, ('lang', 'en' if language == 'zh' else 'zh')])}"
+    path = f"/{request.url.path.lstrip('/')}"  # "//name" would be another host
+    return f"{path}?{urlencode([*query, ('lang', 'en' if language == 'zh' else 'zh')])}"
 
 
 def moment(at: datetime, language: Language, form: Literal["minute", "second", "day"] = "minute") -> str:

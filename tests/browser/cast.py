@@ -1,9 +1,9 @@
 """Who and what the browsers find: the story's people, and a case in every state, brought there through the officers' API."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from services.harness.registers import import_file
 from services.harness.stories.casting import read_script
 from shared.database import CHINA
 from tests.real.officers import Officers
-from tests.real.people import PLACES, Person, application, people_of, register
+from tests.real.people import PLACES, Person, Place, application, people_of, register
 
 CLOCK = datetime(2020, 11, 20, 9, 30, tzinfo=CHINA)
 HOME, OLD = PLACES["shanghai"], PLACES["zhejiang"]
@@ -39,6 +39,17 @@ class Cast:
     officers: Officers
     receipts: dict[str, Receipt] = field(default_factory=dict)
     spare: dict[str, Receipt] = field(default_factory=dict)
+    people: Iterator[Person] = field(default_factory=lambda: people_of(OLD))
+
+    async def newcomer(self, name: str = "王试", *, home: Place = OLD) -> Person:
+        """Somebody who is registered at `home`, and has asked for nothing yet."""
+        person = replace(next(self.people), name=name, home=home)
+        database = self.federation.registers()[home.bureau].open()
+        try:
+            await database.run(lambda session: register(session, person), name="cast")
+        finally:
+            await database.close()
+        return person
 
     async def open_case(self, person: Person) -> Receipt:
         answer = await self.officers.act("shanghai", HOME.counter, CASES, application(person, HOME, SPONSOR))
@@ -92,11 +103,10 @@ async def cast_of(federation: Federation) -> AsyncIterator[Cast]:
     script = read_script("wang")
     for bureau, file in script.residents.items():
         await import_file(federation.registers()[bureau], file)
-    people = people_of(OLD)
     made = Cast(federation, Officers({bureau: node.web for bureau, node in federation.nodes.items()}))
     try:
         database = federation.registers()["zhejiang"].open()
-        movers = [next(people) for _ in range(11)]
+        movers = [next(made.people) for _ in range(11)]
         for person in movers:
             await database.run(lambda session, person=person: register(session, person), name="cast")
         await database.close()

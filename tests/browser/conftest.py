@@ -14,7 +14,9 @@ from playwright.async_api import Browser, async_playwright
 from services.harness.processes import Federation
 from tests.rings import missing_browser
 
-pytest.register_assert_rewrite("tests.browser.cast", "tests.browser.look")  # they assert for the tests: show what differs
+pytest.register_assert_rewrite(
+    "tests.browser.cast", "tests.browser.hands", "tests.browser.look"
+)  # they assert for the tests: show what differs
 
 from tests.browser.cast import CLOCK, Cast, cast_of  # noqa: E402
 from tests.browser.look import Person  # noqa: E402

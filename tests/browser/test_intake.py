@@ -37,14 +37,17 @@ async def test_enter_that_chooses_a_word_does_not_send_the_intake(come: Come, tr
     assert officer.page.url == address
 
 
-async def test_escape_leaves_the_field_and_loses_nothing(come: Come, troupe: Cast) -> None:
+async def test_escape_leaves_the_field_then_the_page_and_loses_nothing(come: Come, troupe: Cast) -> None:
     officer = await come("zh")
     address = await begin(officer, "shanghai", "D31001")
     await officer.page.fill(NAME, "李志远")
     await officer.page.keyboard.press("Escape")
     assert await officer.page.input_value(NAME) == "李志远"
     assert officer.page.url == address
-    await officer.page.goto(address)
+    async with officer.page.expect_navigation(wait_until="load"):
+        await officer.page.keyboard.press("Escape")
+    assert officer.page.url.endswith("/w/intake")
+    await officer.click(f"main a[href='{address.removeprefix(officer.webs['shanghai'])}']")
     assert await officer.page.input_value(NAME) == "李志远"
 
 
@@ -80,3 +83,23 @@ async def test_an_ended_session_leads_through_the_login_back_to_what_was_typed(c
     await officer.click("button[value=D31001]")
     assert officer.page.url == address
     assert await officer.page.input_value(NAME) == "李志远"
+
+
+async def test_a_date_that_is_half_typed_is_not_taken_for_none(come: Come, troupe: Cast) -> None:
+    """The browser would send it as empty, which means today."""
+    officer = await come("zh")
+    await officer.log_in("shanghai", "D31001", "/w/intake")
+    await officer.click("form[action='/w/intake'] button")
+    matter = officer.page.url.replace("/applicant", "/matter")
+    await officer.page.goto(matter)
+    await officer.page.focus("#applied_on")
+    await officer.page.keyboard.type("12")
+    await officer.page.click(SEND)
+    told = await officer.page.evaluate("document.activeElement.id + ' ' + document.activeElement.validationMessage")
+    assert told == "applied_on 日期未填完整：需要年、月、日"
+    assert officer.page.url == matter
+    assert await officer.page.locator(".errors").count() == 0  # nothing has been sent
+    await officer.page.fill("#applied_on", "2020-12-28")
+    await officer.click(SEND)
+    assert await officer.page.locator(".errors").count() == 1
+    assert await officer.page.input_value("#applied_on") == "2020-12-28"

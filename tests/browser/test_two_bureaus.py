@@ -4,12 +4,15 @@ import re
 import signal
 import time
 
+import pytest
+
 from services.harness.processes import Federation
 from tests.browser.cast import Cast
 from tests.browser.conftest import Come
 from tests.browser.look import Person
 
 FOUND_MS = 10_000
+KEPT = "() => Object.keys(sessionStorage).filter((key) => key.startsWith('draft:')).length"
 SCANNED_EVERY_S = 0.005  # a scanner's keys, by the clock that the browser puts on them, however busy this machine is
 
 
@@ -60,6 +63,25 @@ async def test_the_citizen_and_the_officer_in_one_browser_are_two(come: Come, tr
     await browser.click("form[action='/logout'] button")
     await browser.go("shanghai", f"/c/track/{receipt.apply_no}")
     assert "待落户" in await browser.page.inner_text("main")
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_what_an_officer_has_typed_is_not_left_to_the_next_one(come: Come, troupe: Cast, leaves: bool) -> None:
+    """In the same window, with or without logging out; who comes back himself finds it again."""
+    officer = await come("zh")
+    await officer.log_in("shanghai", "D31001", f"/w/case/{troupe.receipts['ACCEPTED'].case}/withdraw")
+    await officer.page.fill("#reason", "演示的理由")
+    await officer.page.reload()
+    assert await officer.page.input_value("#reason") == "演示的理由"
+    if leaves:
+        await officer.go("shanghai", "/me")
+        await officer.click("form[action='/logout'] button")
+    else:
+        await officer.context.clear_cookies()  # as when the session has ended
+        await officer.go("shanghai", "/me")
+        assert await officer.page.evaluate(KEPT) == 1
+        await officer.log_in("shanghai", "D31003")
+    assert await officer.page.evaluate(KEPT) == 0
 
 
 async def test_a_number_that_is_scanned_is_searched_and_one_that_is_typed_stays_text(come: Come, troupe: Cast) -> None:

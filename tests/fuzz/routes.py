@@ -43,6 +43,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "void": {"reason_code": "WITHDRAWN"},
     "settle": {"signed": [1], "late_reason": "因病"},
     "request-reissue": {"reason": "遗失"},
+    "issue-query-code": {"identity_checked": True},
     "seal": {"applicant_confirms": True},
     "return": {"code": "R06", "reason_text": "本人否认"},
     "ask-cancel": {"reason": "本人不迁了"},

@@ -112,8 +112,9 @@ def forms(answer: httpx.Response) -> list[FormShown]:
     return parser.forms
 
 
-def form_to(answer: httpx.Response, action: str) -> FormShown:
-    """The form of a page that is sent to `action`."""
+def form_to(answer: httpx.Response, action: str, *, last: bool = False) -> FormShown:
+    """The form of a page that is sent to `action`; `last`: there are several, and the last is meant."""
     found = [one for one in forms(answer) if one.action == action]
-    assert len(found) == 1, [one.action for one in forms(answer)]
-    return found[0]
+    assert found, [one.action for one in forms(answer)]
+    assert last or len(found) == 1, [one.action for one in forms(answer)]
+    return found[-1]

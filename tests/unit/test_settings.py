@@ -53,3 +53,15 @@ def test_settings_that_are_missing_are_named_and_what_was_given_is_not_shown(mon
     assert "QUANYU_DATABASE_URL: Field required" in str(refused.value)
     assert "QUANYU_WEB_PORT" in str(refused.value)
     assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("given", ["*", "proxy.example", "10.0.0.1/8", "10.0.0.1,", "10.0.0.300"])
+def test_a_proxy_that_is_no_address_is_refused(given: str) -> None:
+    with pytest.raises(ValueError, match="trusted_proxies"):
+        settings(trusted_proxies=given)
+
+
+def test_proxies_are_known_by_their_networks_also_on_a_port_of_ipv6() -> None:
+    assert settings().proxies() == []
+    found = settings(trusted_proxies="192.0.2.1, 10.0.0.0/24,2001:db8::/64").proxies()
+    assert found == ["192.0.2.1/32", "10.0.0.0/24", "2001:db8::/64", "::ffff:192.0.2.1/128", "::ffff:10.0.0.0/120"]

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import urlencode
 
@@ -55,6 +55,7 @@ FORGET_TRIES = delete(citizen_try).where(citizen_try.c.last_at < bindparam("befo
 BEGIN = insert(citizen_session)
 FIND = select(citizen_session.c.apply_no, citizen_session.c.began_at).where(citizen_session.c.token_hash == bindparam("hash"))
 END = delete(citizen_session).where(citizen_session.c.token_hash == bindparam("hash"))
+END_OF_NUMBER = delete(citizen_session).where(citizen_session.c.apply_no == bindparam("a_number"))
 FORGET_SESSIONS = delete(citizen_session).where(citizen_session.c.began_at < bindparam("before"))
 
 IsProof = Callable[[Session, str, str], Awaitable[bool]]
@@ -179,10 +180,14 @@ def _network(request: Request) -> str:
     """Where the request comes from: an IPv4 address, or the 64-bit network that one IPv6 subscriber has to himself."""
     host = "" if request.client is None else request.client.host
     try:
-        address = ip_address(host)
+        address = ip_address(host.partition("%")[0])
     except ValueError:
         return host
-    return host if address.version == 4 else str(ip_network(f"{host}/{IPV6_PREFIX}", strict=False))  # IPv4
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is None:
+            return str(ip_network((address, IPV6_PREFIX), strict=False))
+        address = address.ipv4_mapped  # on a port that listens on IPv6: without this all of IPv4 would be one network
+    return str(address)
 
 
 async def _begin(session: Session, apply_no: str) -> str:
@@ -204,6 +209,11 @@ async def end_proof(request: Request) -> None:
     token = request.cookies.get(_cookie(request, wiring.node.bureau))
     if token:
         await wiring.database.run(lambda session: session.execute(END, {"hash": hash_of(token)}), name=f"{TRACK}.end")
+
+
+async def end_proofs_of(session: Session, apply_no: str) -> None:
+    """Whoever has proved this case must prove it anew: the code that he has shown is no longer one."""
+    await session.execute(END_OF_NUMBER, {"a_number": apply_no})
 
 
 async def forget_citizens(session: Session) -> None:

@@ -36,19 +36,19 @@ class PageAct(Act):
         wiring: NodeWiring = request.app.state.wiring
         require_own_page(request)
         found = await session_of(wiring, request)
-        if found.post is None:
+        if not await _works_in_a_post(wiring, found):
             raise NoPostChosen
         claims = Claims(found.badge_no, found.name, stepped_up=found.stepped_up(wiring.node.machine_now()))
         officer = await officer_of(wiring, claims, found.post, for_action=self.action, path=request.url.path)
         request.state.officer = officer
         officer = replace(officer, purpose=self._purpose)
-        sent = await typed(request)  # the body itself is read up where a route declares its form's fields
-        fingerprint = request_hash(request, officer.post, urlencode(sorted(sent.items())).encode())
+        sent = await _fields(request)  # the body itself is read up where a route declares its form's fields
+        fingerprint = request_hash(request, officer.post, urlencode(sorted(sent)).encode())
         call = Call(
             action=self.action,
             officer=officer,
             case=None,
-            idempotency_key=checked_key(sent.get(ONCE)),
+            idempotency_key=checked_key(dict(sent).get(ONCE)),
             request_hash=fingerprint,
             path=request.url.path,
             wiring=wiring,
@@ -73,12 +73,25 @@ async def session_of(wiring: NodeWiring, request: Request) -> LoginSession:
     return await wiring.database.run(lambda session: find(session, token, touch=person), name="access.session")
 
 
+async def _works_in_a_post(wiring: NodeWiring, found: LoginSession) -> bool:
+    """Whether he has chosen one that he holds today. Who holds none at all has nothing to choose: he is denied."""
+    if found.post is None:
+        return False
+    posts = await wiring.posts_of(found.badge_no, wiring.node.business_today())
+    return not posts or any(post.header == found.post for post in posts)
+
+
 async def typed(request: Request) -> dict[str, str]:
-    """The fields of the form that was sent, each once, without files; {} where nothing was."""
+    """The fields of the form that was sent, each once; {} where nothing was."""
+    return dict(await _fields(request))
+
+
+async def _fields(request: Request) -> list[tuple[str, str]]:
+    """Every field; a line ends as it does in Python, not as browsers send it (CR LF)."""
     if request.method in SAFE_METHODS:
-        return {}
+        return []
     form: FormData = await request.form()
-    return {name: value for name, value in form.items() if not isinstance(value, UploadFile)}
+    return [(name, value.replace("\r\n", "\n")) for name, value in form.multi_items() if not isinstance(value, UploadFile)]
 
 
 def require_own_page(request: Request) -> None:

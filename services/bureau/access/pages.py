@@ -9,6 +9,7 @@ from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.starlette_client import OAuth
 from fastapi import APIRouter, Depends, Request
 from fastapi import Form as FormField
+from joserfc.errors import JoseError
 from starlette.responses import RedirectResponse, Response
 
 from services.bureau.access import sessions
@@ -25,8 +26,8 @@ from shared.web import Unauthorized, Unavailable, pages_of
 CLIENT_ID = "quanyu"
 CALLBACK = "/login/callback"
 PROVIDER_SECONDS = 5.0  # somebody stands at the counter
-TRANSACTION_COOKIE_SECONDS = 600  # from the click to the provider's answer
 NEXT, HOME = "next", "/home"
+PATH_CHARACTERS = 2048  # a cookie carries it to the provider and back, and browsers drop one of more than 4 KiB
 
 router = APIRouter(include_in_schema=False)
 everybody = [Depends(public("who logs in is not known yet"))]
@@ -85,8 +86,8 @@ async def come_back(request: Request) -> Response:
     wiring: LoginWiring = request.app.state.wiring
     try:
         told = await request.app.state.login.authorize_access_token(request)
-    except OAuthError as error:
-        logger.info("login_failed", error=error.error)
+    except (OAuthError, JoseError, ValueError) as error:  # ValueError: what came is no JSON, or names no key of the provider
+        logger.info("login_failed", error=getattr(error, "error", type(error).__name__))
         raise LoginFailed from None
     except (httpx.HTTPError, OSError) as error:
         raise _provider_down(error) from error
@@ -130,7 +131,9 @@ async def choose_post(request: Request, next: str = HOME) -> Response:  # the qu
 
 @router.post(CHOOSE_POST, dependencies=everybody)
 async def take_post(
-    request: Request, post: Annotated[str, FormField(max_length=64)], next: Annotated[str, FormField(max_length=2048)] = HOME
+    request: Request,
+    post: Annotated[str, FormField(max_length=64)],
+    next: Annotated[str, FormField(max_length=PATH_CHARACTERS)] = HOME,
 ) -> Response:
     """Work in this post from now on."""
     wiring: LoginWiring = request.app.state.wiring
@@ -171,6 +174,8 @@ async def me(request: Request, call: Annotated[Call, Depends(page("access.me"))]
 def own_path(where: Any) -> str:
     """A path of this node, never an address elsewhere."""
     text = str(where)
+    if len(text) > PATH_CHARACTERS:
+        return HOME
     return text if text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable() else HOME
 
 

@@ -141,7 +141,7 @@ RULES: tuple[Rule, ...] = (
         CASE,
     ),
     *_rules(
-        "transfers.look_up_origin transfers.request_reissue transfers.wait transfers.ask_again",
+        "transfers.look_up_origin transfers.request_reissue transfers.wait transfers.ask_again transfers.issue_query_code",
         {Role.COUNTER},
         Scope.STATION,
         CASE,

@@ -11,8 +11,10 @@ from urllib.parse import urlencode
 
 from sqlalchemy import bindparam, delete, insert, select, update
 from starlette.datastructures import URL
+from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.bureau.access.login import Claims
 from services.bureau.access.tables import login_session
@@ -25,6 +27,7 @@ ABSOLUTE = timedelta(hours=10)
 STEPPED_UP_FOR = timedelta(minutes=5)  # as long as the token of a step-up lives
 TOUCHED_EVERY = timedelta(minutes=1)  # a row is not written for every look at a page
 TOKEN_BYTES = 32
+TRANSACTION_SECONDS = 600  # from the click to the provider's answer
 LOGIN, CHOOSE_POST = "/login", "/login/post"
 
 FIND = select(login_session).where(login_session.c.token_hash == bindparam("hash"))
@@ -59,12 +62,34 @@ class NoPostChosen(NoSession):
 def came_from(request: Request) -> str:
     """The page to come back to: this one, or for a form that was sent, the page with the form."""
     here = request.url if request.method == "GET" else URL(request.headers.get("referer", "/"))
-    return f"{here.path or '/'}{'?' + here.query if here.query else ''}"
+    return f"/{here.path.lstrip('/')}{'?' + here.query if here.query else ''}"  # "//name" would be another host
 
 
 def login_address(request: Request, *, step_up: bool = False) -> str:
     """Where to log in, coming back to this page."""
     return f"{LOGIN}?{urlencode({'next': came_from(request), **({'step_up': 'yes'} if step_up else {})})}"
+
+
+class LoginTransaction:
+    """The signed cookie between the click and the provider's answer: state, nonce, verifier, and where to come back to.
+
+    As the session's own cookie it is bound to its host where there is TLS."""
+
+    def __init__(self, app: ASGIApp, *, bureau: str, secret_key: str) -> None:
+        self._by_security = {
+            secure: SessionMiddleware(
+                app,
+                secret_key,
+                session_cookie=cookie_name(f"{bureau}-login", secure=secure),
+                max_age=TRANSACTION_SECONDS,
+                path="/" if secure else LOGIN,  # what is named __Host- must be for all paths
+                https_only=secure,
+            )
+            for secure in (False, True)
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._by_security[scope.get("scheme") == "https"](scope, receive, send)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,11 @@ class OwnPost:
     valid_until: date | None
 
 
+def in_force(station: Station, day: date) -> bool:
+    """Whether it registers anybody on that day."""
+    return station.valid_from <= day and (station.valid_until is None or day <= station.valid_until)
+
+
 def is_registration_station(code: str) -> bool:
     """A station keeps a register; a branch or county unit (…000000) does not."""
     return not code.endswith(OFFICE_SUFFIX)

@@ -22,6 +22,7 @@ BODIES: dict[str, Any] = {
     "wait": {"reason": "演示"},
     "settle": {"signed": [1]},
     "request-reissue": {"reason": "演示"},
+    "issue-query-code": {"identity_checked": True},
     "seal": {"applicant_confirms": True},
     "return": {"code": "R06"},
     "ask-cancel": {"reason": "演示"},

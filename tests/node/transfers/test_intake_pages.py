@@ -1,15 +1,18 @@
 """窗口受理 on pages: step by step, kept at the server, submitted once; the origin is asked for the open case."""
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
+from services.bureau.stations import acts as stations
 from services.bureau.transfers import acts
+from shared.contract.messages import DirectoryPublished
+from shared.contract.records import Station
 from tests.node.browser import Browser, form_to
 from tests.node.bureau import Bureau
-from tests.node.conftest import Browse
+from tests.node.conftest import VERSION, Browse
 from tests.node.people import LI, WANG, ZHAPU, person
 from tests.node.transfers.cases import COUNTER, application, opened
 
@@ -54,6 +57,13 @@ async def filled(browser: Browser, *, members: dict[str, str] | None = None) -> 
     return where
 
 
+async def at_check(browser: Browser, where: str, go: str, **form: str) -> Any:
+    """Press a button of the check, as it is shown now."""
+    shown = await browser.get(f"{where}/check")
+    found = form_to(shown, f"{where}/check", last=True).fields if shown.status_code == 200 else {}
+    return await browser.send(f"{where}/check", {**found, "go": go, **form})
+
+
 async def cases(bureau: Bureau) -> list[Any]:
     return await bureau.rows("SELECT * FROM transfer_case ORDER BY created_at")
 
@@ -63,23 +73,42 @@ async def test_a_case_is_taken_and_submitted(shanghai: Bureau, browse: Browse) -
     where = await filled(browser, members=MEMBER)
     check = await browser.get(f"{where}/check")
     assert 'class="errors"' not in check.text
-    assert all(text in check.text for text in (WANG.citizen_id_no, CHILD.name, LI.name, "吕巷镇演示路2号"))
-    answer = await browser.send(f"{where}/check", {"go": "submit", "once": "1"})
-    assert (answer.status_code, answer.headers["location"]) == (303, f"{where}/done")
-    again = await browser.send(f"{where}/check", {"go": "submit", "once": "1"})  # sent twice, done once
-    assert again.status_code == 303
+    assert "<td>今天</td>" in check.text  # the date on the paper form, which was left empty
+    assert all(text in check.text for text in (WANG.name, CHILD.name, LI.name, "吕巷镇演示路2号"))
+    form = form_to(check, f"{where}/check", last=True).fields | {"go": "submit"}
+    for _ in range(2):  # sent twice, done once
+        answer = await browser.send(f"{where}/check", form)
+        assert (answer.status_code, answer.headers["location"]) == (303, f"{where}/done")
     (case,) = await cases(shanghai)
     assert await shanghai.states(case.case_id) == {1: "UNDER_REVIEW", 2: "UNDER_REVIEW"}
     done = await browser.get(f"{where}/done")
     assert case.apply_no in done.text
     assert re.search(r'class="code">[0-9A-Z-]+<', done.text)
-    assert (await browser.send(f"{where}/check", {"go": "submit", "once": "2"})).status_code == 404
+    assert (await at_check(browser, where, "submit", once="2")).status_code == 404
+
+
+async def test_the_check_masks_id_numbers_and_shows_them_with_a_trace(shanghai: Bureau, browse: Browse) -> None:
+    browser = await browse(shanghai, COUNTER)
+    where = await filled(browser, members=MEMBER)
+    numbers = [one.citizen_id_no for one in (WANG, LI, CHILD)]
+    check = await browser.get(f"{where}/check")
+    assert [number in check.text for number in numbers] == [False] * 3
+    assert [f"{number[:6]}********{number[-4:]}" in check.text for number in numbers] == [True] * 3
+    assert await shanghai.audit("transfers.reveal") == []
+    shown = await browser.send(form_to(check, f"{where}/reveal").action)
+    assert (shown.status_code, [number in shown.text for number in numbers]) == (200, [True] * 3)
+    (row,) = await shanghai.audit("transfers.reveal")
+    assert (row.actor, row.object_kind, f"/w/intake/transfer/{row.object_id}") == (COUNTER, "intake", where)
+    assert WANG.citizen_id_no not in (await browser.get(f"{where}/check")).text
+    colleague = await browse(shanghai, "D31011")
+    assert (await colleague.send(f"{where}/reveal")).status_code == 404
+    assert len(await shanghai.audit("transfers.reveal")) == 1
 
 
 async def test_the_query_code_is_on_the_receipt_for_a_while_only(shanghai: Bureau, browse: Browse) -> None:
     browser = await browse(shanghai, COUNTER)
     where = await filled(browser)
-    await browser.send(f"{where}/check", {"go": "submit"})
+    await at_check(browser, where, "submit")
     assert 'class="code"' in (await browser.get(f"{where}/done")).text
     shanghai.machine.offset = timedelta(minutes=10)
     assert 'class="code"' in (await browser.get(f"{where}/done")).text
@@ -127,8 +156,17 @@ async def test_what_only_the_whole_tells_is_said_at_the_check_with_a_way_to_its_
     await browser.send(f"{where}/matter", {**MATTER, "destination.household_no": "999999999"})
     check = await browser.get(f"{where}/check")
     assert f'href="{where}/matter#destination.household_no"' in check.text
-    answer = await browser.send(f"{where}/check", {"go": "submit"})
+    answer = await at_check(browser, where, "submit")
     assert (answer.status_code, await cases(shanghai)) == (422, [])
+
+
+async def test_the_date_of_the_paper_form_is_said_back_as_it_was_understood(shanghai: Bureau, browse: Browse) -> None:
+    browser = await browse(shanghai, COUNTER)
+    where = await begun(browser)
+    answer = await browser.send(f"{where}/matter", {**MATTER, "applied_on": "28.12.2020", "go": "next"})
+    assert (answer.status_code, "应为日期，格式为 YYYY-MM-DD" in answer.text) == (422, True)
+    await browser.send(f"{where}/matter", {**MATTER, "applied_on": "2020-11-19", "go": "next"})
+    assert "<td>2020-11-19</td>" in (await browser.get(f"{where}/check")).text
 
 
 async def test_a_person_with_an_open_case_is_found_at_once(shanghai: Bureau, browse: Browse) -> None:
@@ -187,6 +225,53 @@ async def test_the_stations_are_those_that_the_other_bureau_publishes(quiet_shan
     assert "<option value=" in (await browser.send("/w/intake/stations", {"applicant_page.bureau": "nowhere"})).text
 
 
+async def test_among_many_stations_the_way_leads_over_city_and_district(shanghai: Bureau, browse: Browse) -> None:
+    """As a real province publishes them; the same with a button where no script runs."""
+    listed = [*many_stations("330482", 60), *many_stations("330421", 5), *many_stations("330127", 30)]
+    published = DirectoryPublished(
+        bureau="zhejiang", version=VERSION + 1, published_at=shanghai.machine.now(), stations=tuple(listed)
+    )
+    await shanghai.wiring.database.run(lambda session: stations.take_published(session, published), name="test")
+    browser = await browse(shanghai, COUNTER)
+    where = await begun(browser)
+    typed = {"applicant.name": WANG.name, "applicant_page.bureau": "zhejiang", "go": "stay"}
+    for chosen, stations_shown in (
+        ({}, 0),
+        ({"applicant_page.prefecture": "330100"}, 30),
+        ({"applicant_page.prefecture": "330400"}, 0),
+        ({"applicant_page.prefecture": "330400", "applicant_page.district": "330482"}, 60),
+    ):
+        typed |= chosen
+        part = await browser.send("/w/intake/stations", typed, hx_request="true")
+        assert len(re.findall(r'<option value="\d{12}"', part.text)) == stations_shown, chosen
+        answer = await browser.send(f"{where}/applicant", typed)
+        assert (answer.status_code, answer.headers["location"]) == (303, f"{where}/applicant")
+        page = await browser.get(f"{where}/applicant")
+        assert len(re.findall(r'<option value="\d{12}"', page.text)) == stations_shown, chosen
+        kept = form_to(page, f"{where}/applicant").fields
+        assert {name: kept.get(name) for name in typed if name != "go"} == {n: v for n, v in typed.items() if n != "go"}
+    last = {**typed, **APPLICANT, "origin.station_code": listed[59].code, "go": "next"}
+    assert (await browser.send(f"{where}/applicant", last)).headers["location"] == f"{where}/matter"
+    back = form_to(await browser.get(f"{where}/applicant"), f"{where}/applicant").fields
+    assert back["origin.station_code"] == listed[59].code
+    assert listed[59].name in (await browser.get(f"{where}/check")).text
+
+
+def many_stations(division: str, count: int) -> list[Station]:
+    return [
+        Station(
+            code=f"{division}{number:04d}00",
+            name=f"演示第{number}派出所",
+            address="演示路",
+            division_code=division,
+            longitude=121,
+            latitude=31,
+            valid_from=date(1996, 7, 1),
+        )
+        for number in range(1, count + 1)
+    ]
+
+
 @pytest.mark.parametrize(("down", "shown"), [(False, "未在该地登记"), (True, "对端暂无应答")])
 async def test_the_origin_is_asked_for_the_open_case_and_its_answer_is_advice(
     shanghai: Bureau, browse: Browse, down: bool, shown: str
@@ -194,7 +279,7 @@ async def test_the_origin_is_asked_for_the_open_case_and_its_answer_is_advice(
     shanghai.peers.down = {"zhejiang"} if down else set()
     browser = await browse(shanghai, COUNTER)
     where = await filled(browser)
-    answer = await browser.send(f"{where}/check", {"go": "look_up", "once": "1"})
+    answer = await at_check(browser, where, "look_up", once="1")
     assert (answer.status_code, answer.headers["location"]) == (303, f"{where}/check#origin")
     (case,) = await cases(shanghai)
     assert await shanghai.states(case.case_id) == {1: "DRAFT"}
@@ -202,7 +287,7 @@ async def test_the_origin_is_asked_for_the_open_case_and_its_answer_is_advice(
     assert ("notice amber" in page.text, shown in page.text, 'class="errors"' in page.text) == (True, True, False)
     (row,) = await shanghai.audit("transfers.look_up_origin", decision="allowed")
     assert row.case_id == case.case_id
-    await browser.send(f"{where}/check", {"go": "submit", "once": "2"})
+    await at_check(browser, where, "submit", once="2")
     assert [one.case_id for one in await cases(shanghai)] == [case.case_id]
     assert await shanghai.states(case.case_id) == {1: "UNDER_REVIEW"}
 
@@ -212,9 +297,9 @@ async def test_answers_that_changed_after_the_look_up_make_a_new_case_under_the_
 ) -> None:
     browser = await browse(shanghai, COUNTER)
     where = await filled(browser)
-    await browser.send(f"{where}/check", {"go": "look_up", "once": "1"})
+    await at_check(browser, where, "look_up", once="1")
     await browser.send(f"{where}/matter", {**MATTER, "destination.address": "吕巷镇演示路3号", "go": "next"})
-    await browser.send(f"{where}/check", {"go": "submit", "once": "2"})
+    await at_check(browser, where, "submit", once="2")
     before, after = await cases(shanghai)
     assert (await shanghai.states(before.case_id), await shanghai.states(after.case_id)) == (
         {1: "WITHDRAWN"},
@@ -234,7 +319,7 @@ async def test_what_nobody_goes_on_with_and_what_is_done_is_swept(shanghai: Bure
     browser = await browse(shanghai, COUNTER)
     await begun(browser)
     done = await filled(browser)
-    await browser.send(f"{done}/check", {"go": "submit"})
+    await at_check(browser, done, "submit")
 
     async def left() -> int:
         await shanghai.wiring.database.run(acts.forget_drafts, name="sweep")
@@ -245,3 +330,30 @@ async def test_what_nobody_goes_on_with_and_what_is_done_is_swept(shanghai: Bure
     assert await left() == 1
     shanghai.machine.offset = timedelta(days=30, minutes=1)
     assert await left() == 0
+
+
+async def test_only_what_was_seen_at_the_check_is_submitted(shanghai: Bureau, browse: Browse) -> None:
+    browser = await browse(shanghai, COUNTER)
+    where = await filled(browser)
+    shown = form_to(await browser.get(f"{where}/check"), f"{where}/check", last=True).fields
+    other_window = {**MATTER, "step": "matter", "destination.address": "吕巷镇演示路3号"}
+    assert (await browser.send(f"{where}/autosave", other_window)).status_code == 204
+    for stale in (shown, shown | {"seen": ""}):
+        answer = await browser.send(f"{where}/check", stale | {"go": "submit"})
+        assert (answer.status_code, "吕巷镇演示路3号" in answer.text, 'class="errors"' in answer.text) == (409, True, True)
+    assert await cases(shanghai) == []
+    assert (await browser.send(f"{where}/check", form_to(answer, f"{where}/check", last=True).fields)).status_code == 303
+    (case,) = await cases(shanghai)
+    assert await shanghai.states(case.case_id) == {1: "UNDER_REVIEW"}
+
+
+async def test_what_was_submitted_is_not_discarded_from_another_window(shanghai: Bureau, browse: Browse) -> None:
+    browser = await browse(shanghai, COUNTER)
+    where = await filled(browser)
+    await at_check(browser, where, "submit")
+    answer = await browser.send(f"{where}/discard")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{where}/done")
+    assert (await browser.get(f"{where}/done")).status_code == 200
+    again = await begun(browser)
+    assert (await browser.send(f"{again}/discard")).headers["location"] == "/w/intake"
+    assert (await browser.get(f"{again}/applicant")).status_code == 404

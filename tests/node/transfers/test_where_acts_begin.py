@@ -48,6 +48,7 @@ ACTS = (
     act("wait", "counter", "D:APPROVED", body=REASON),
     act("settle", "counter", "D:CERTIFIED", body={"signed": [1]}),
     act("request-reissue", "counter", "D:CERTIFIED", body=REASON),
+    act("issue-query-code", "counter", *(f"D:{state}" for state in DESTINATION), body={"identity_checked": True}),
     act("ask-again", "counter", "D:APPROVED", "D:SETTLING", "O:SEALED", "O:CANCELLING"),
     act("seal", "verifier", "O:RECEIVED", body={"applicant_confirms": True}),
     act("return", "verifier", "O:RECEIVED", body={"code": "R06"}),

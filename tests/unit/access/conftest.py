@@ -80,7 +80,7 @@ class FakeSession:
             return FakeRows([])
         raise AssertionError("access touches no other table")
 
-    def insert_later(self, statement: Any, row: dict[str, Any]) -> None:
+    def write_later(self, statement: Any, row: dict[str, Any]) -> None:
         assert statement.table is audit, "access touches no other table"
         self.state.audit.append(row)
 

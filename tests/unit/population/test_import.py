@@ -53,7 +53,7 @@ class FakeDatabase:
             return [SimpleNamespace(station_code=station, household_no=number) for station, number in rows]
         return None
 
-    def insert_later(self, statement: Any, row: dict[str, Any]) -> None:
+    def write_later(self, statement: Any, row: dict[str, Any]) -> None:
         self.audited.append(row)
 
     async def connection(self) -> Any:

@@ -43,7 +43,7 @@ RECENT = (
     .limit(RECENT_CASES)
 )
 PEERS = select(peer).order_by(peer.c.bureau)
-UNSENT = select(func.count(), func.min(outbox.c.created_at)).where(outbox.c.sent_at.is_(None))
+UNSENT = select(func.count().label("unsent"), func.min(outbox.c.created_at).label("oldest")).where(outbox.c.sent_at.is_(None))
 REVISION = text("SELECT version_num FROM alembic_version")
 LETTERS = (
     select(dead_letter.c.reason, func.count().label("letters"))
@@ -99,9 +99,9 @@ async def measure(wiring: Any) -> None:
 
     async def unit(session: Session) -> None:
         now = session.node.machine_now()
-        unsent, oldest = (await session.execute(UNSENT)).one()
-        metrics.outbox_unsent.set(unsent)
-        metrics.outbox_oldest_seconds.set(0 if oldest is None else (now - oldest).total_seconds())
+        row = (await session.execute(UNSENT)).one()
+        metrics.outbox_unsent.set(row.unsent)
+        metrics.outbox_oldest_seconds.set(0 if row.oldest is None else (now - row.oldest).total_seconds())
         metrics.dead_letters.clear()
         for row in await session.execute(LETTERS):
             metrics.dead_letters.labels(row.reason).set(row.letters)

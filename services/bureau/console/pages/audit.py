@@ -14,10 +14,10 @@ from services.bureau.console import acts
 from services.bureau.console.pages.words import action_name
 from shared.identifiers.errors import Fault
 from shared.identifiers.texts import N_
-from shared.web import pages_of
+from shared.web import is_visible, number_of, pages_of
 
 router = APIRouter(include_in_schema=False)
-DIGITS_MAX = 18
+YEARS = range(1900, 9000)  # what PostgreSQL and every time zone can hold; the federation began later
 SHOWN: Final[Mapping[str, Any]] = {"role_names": ROLE_NAMES, "action_name": action_name}
 
 
@@ -35,11 +35,13 @@ async def search(request: Request, call: Annotated[Call, Depends(page("audit.rea
 
 
 def _read(asked: dict[str, str]) -> tuple[dict[str, Any], list[Fault]]:
-    wanted: dict[str, Any] = {"actor": asked["actor"], "action": asked["action"], "case": None, "day": None, "before": None}
+    wanted: dict[str, Any] = {}
     faults = []
     for name, kind, message in (
+        ("actor", _visible, N_("control characters are not possible here")),
+        ("action", _visible, N_("control characters are not possible here")),
         ("case", UUID, N_("a case is named by its UUID")),
-        ("day", date.fromisoformat, N_("a day is written as 2026-01-31")),
+        ("day", _day, N_("a day is written as 2026-01-31")),
         ("before", _row_number, N_("a row is named by its number")),
     ):
         try:
@@ -49,7 +51,21 @@ def _read(asked: dict[str, str]) -> tuple[dict[str, Any], list[Fault]]:
     return wanted, faults
 
 
-def _row_number(typed: str) -> int:
-    if not (typed.isascii() and typed.isdigit() and len(typed) <= DIGITS_MAX):
+def _visible(typed: str) -> str:
+    if not is_visible(typed):
         raise ValueError(typed)
-    return int(typed)
+    return typed
+
+
+def _day(typed: str) -> date:
+    day = date.fromisoformat(typed)
+    if day.year not in YEARS:
+        raise ValueError(typed)
+    return day
+
+
+def _row_number(typed: str) -> int:
+    number = number_of(typed)
+    if number is None:
+        raise ValueError(typed)
+    return number

@@ -10,11 +10,10 @@ from services.bureau.access.page_calls import page, typed
 from services.bureau.console import acts
 from services.bureau.stations import acts as stations
 from shared.database import Session
-from shared.web import InvalidInput, pages_of
+from shared.web import InvalidInput, number_of, pages_of
 
 router = APIRouter(include_in_schema=False)
 Announce = Annotated[Call, Depends(page("operations.announce"))]
-VERSION_DIGITS = 18
 
 
 @router.get("/ops/maintenance")
@@ -54,5 +53,5 @@ async def _page(request: Request, call: Call, *, status: int = 200, **values: An
 
 def _seen(given: dict[str, str]) -> int:
     """The version that the form was shown with; what is none fits nothing that stands."""
-    said = given.get("seen", "")
-    return int(said) if said.isascii() and said.isdigit() and len(said) <= VERSION_DIGITS else -1
+    number = number_of(given.get("seen", ""))
+    return -1 if number is None else number

@@ -25,12 +25,11 @@ from shared.identifiers.texts import N_
 from shared.messaging import dead_letters
 from shared.messaging.dead_letters import MOST_AT_ONCE
 from shared.peers import LOOK_EVERY_SECONDS
-from shared.web import NotFound, RowNumber, pages_of
+from shared.web import NotFound, RowNumber, is_visible, number_of, pages_of
 
 router = APIRouter(include_in_schema=False)
 Read = Annotated[Call, Depends(page("operations.read"))]
 REASON_MAX_CHARACTERS = 500
-DIGITS_MAX = 18
 DELAY_MOST_SECONDS = 5  # of the bus, p95: what is aimed at
 LIMITS = {
     "look_every": round(LOOK_EVERY_SECONDS),
@@ -126,7 +125,7 @@ async def replay(request: Request, call: Annotated[Call, Depends(page("operation
     """Handle the chosen letters again, one by one, here: a browser that goes away stops nothing."""
     if (kept := await call.answered()) is None:
         chosen = [str(one) for one in (await request.form()).getlist("letter")]
-        numbers = [int(one) for one in chosen if one.isascii() and one.isdigit() and len(one) <= DIGITS_MAX]
+        numbers = [number for one in chosen if (number := number_of(one)) is not None]
         if not numbers or len(numbers) != len(chosen) or len(numbers) > MOST_AT_ONCE:
             message, values = N_("choose 1 to {most} letters"), {"most": MOST_AT_ONCE}
             return await _letters_page(request, call, status=422, faults=[Fault("letters", "chosen", "", message, values)])
@@ -167,7 +166,7 @@ async def preview(letter: RowNumber, request: Request, call: Annotated[Call, Dep
 async def skip(letter: RowNumber, request: Request, call: Annotated[Call, Depends(page("operations.skip"))]) -> Response:
     given = await typed(request)
     reason = given.get("reason", "").strip()
-    if not 0 < len(reason) <= REASON_MAX_CHARACTERS:
+    if not 0 < len(reason) <= REASON_MAX_CHARACTERS or not is_visible(reason):
         message, values = N_("say why, in 1 to {most} characters"), {"most": REASON_MAX_CHARACTERS}
         faults = [Fault("reason", "reason", "", message, values)]
         return await _letter_page(request, call, letter, status=422, faults=faults, typed=given)

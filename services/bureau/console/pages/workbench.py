@@ -8,6 +8,7 @@ from starlette.responses import Response, StreamingResponse
 
 from services.bureau.access.calls import Call, public
 from services.bureau.access.page_calls import page
+from services.bureau.access.seen import memory_of, seen_by
 from services.bureau.console import acts
 from services.bureau.stations import acts as stations
 from services.bureau.transfers import acts as transfers
@@ -23,13 +24,15 @@ AtWork = Annotated[Call, Depends(page("console.work"))]
 
 
 @router.get("/w")
-async def workbench(request: Request, call: AtWork) -> Response:
+async def workbench(request: Request, call: AtWork, memory: str = "") -> Response:
     """The queues of the officer's role, the most urgent case, the peers, and what is late."""
 
     async def unit(session: Session) -> dict[str, Any]:
-        queues = await transfers.read_workbench(session, call.officer)
+        queues = await transfers.read_workbench(session, call.officer, seen=seen_by(call, memory))
+        rows = [row for one in queues for row in one.rows]
         late, late_total = await transfers.read_late(session, call.officer)
         return {
+            "memory": memory_of(call, transfers.rows_as_seen(rows)),
             "mine": queues.pop(),
             "queues": queues,
             "urgent": most_urgent(queues),
@@ -45,20 +48,23 @@ async def workbench(request: Request, call: AtWork) -> Response:
 
 
 @router.get("/w/queue/{name}")
-async def queue(request: Request, name: str, call: AtWork, after: Annotated[RowNumber, Query()] = 0) -> Response:
+async def queue(
+    request: Request, name: str, call: AtWork, after: Annotated[RowNumber, Query()] = 0, memory: str = ""
+) -> Response:
     """One queue: oldest first, one primary action a row; `mine` is what the officer holds, `recent` what the station did last."""
     wanted = queue_of(call.officer.role, name)
     if wanted is None and name not in ("mine", "recent"):
         raise NotFound
 
     async def unit(session: Session) -> dict[str, Any]:
+        seen = seen_by(call, memory)
         if name == "recent":
             cases = await acts.recent_cases(session, call.officer.post.station_code)
-            rows = await transfers.read_cases(session, call.officer, cases, shown_as="recent")
+            rows = await transfers.read_cases(session, call.officer, cases, shown_as="recent", seen=seen)
             shown = QueuePage(None, rows, len(rows))
         else:
-            shown = await transfers.read_queue(session, call.officer, wanted, after=after)
-        return {"shown": shown, "now": session.node.business_now()}
+            shown = await transfers.read_queue(session, call.officer, wanted, after=after, seen=seen)
+        return {"shown": shown, "memory": memory_of(call, transfers.rows_as_seen(shown.rows)), "now": session.node.business_now()}
 
     others = QUEUES.get(call.officer.role, ())
     return pages_of(request).render(
@@ -74,7 +80,7 @@ async def keys(request: Request) -> Response:
 @router.get("/events")
 async def events(request: Request, call: Annotated[Call, Depends(page("access.me"))]) -> Response:
     """Hints that something changed; what, the page fetches by its own rules."""
-    return StreamingResponse(call.wiring.hints.stream(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+    return StreamingResponse(call.wiring.hints.stream(call.officer.badge_no), media_type="text/event-stream")
 
 
 def most_urgent(queues: list[QueuePage]) -> tuple[QueuePage, Row] | None:

@@ -41,6 +41,7 @@ from services.bureau.transfers.acts.intake import (
     keep_looked_up,
     load_draft,
     open_draft,
+    reveal_draft,
     submit_draft,
 )
 from services.bureau.transfers.acts.origin import (
@@ -49,16 +50,19 @@ from services.bureau.transfers.acts.origin import (
     SealForm,
     ask_cancel,
     destination_of_unsealed,
+    number_of_staying,
     reissue,
     restore,
     return_permit,
     seal,
 )
-from services.bureau.transfers.acts.queues import read_cases, read_late, read_queue, read_workbench
+from services.bureau.transfers.acts.query_codes import QueryCodeForm, issue_query_code
+from services.bureau.transfers.acts.queues import read_cases, read_late, read_queue, read_workbench, rows_as_seen
 from services.bureau.transfers.acts.reading import (
     ask_again,
     ask_by_timer,
     begin_look_up,
+    case_as_seen,
     is_open_case,
     note_hold,
     queue,
@@ -72,6 +76,7 @@ from services.bureau.transfers.acts.settlement import SettlementForm, request_re
 
 __all__ = [
     "Holder",
+    "QueryCodeForm",
     "RestoreForm",
     "ReturnForm",
     "SealForm",
@@ -86,6 +91,7 @@ __all__ = [
     "ask_supplement",
     "begin_draft",
     "begin_look_up",
+    "case_as_seen",
     "changes_since",
     "colleagues_of",
     "destination_of_unsealed",
@@ -96,6 +102,7 @@ __all__ = [
     "holders_of",
     "is_as_seen",
     "is_open_case",
+    "issue_query_code",
     "judge",
     "keep_answers",
     "keep_looked_up",
@@ -103,6 +110,7 @@ __all__ = [
     "load_draft",
     "may",
     "note_hold",
+    "number_of_staying",
     "open_case",
     "open_draft",
     "owed_rows",
@@ -122,7 +130,9 @@ __all__ = [
     "require_unchanged",
     "restore",
     "return_permit",
+    "reveal_draft",
     "reveal_numbers",
+    "rows_as_seen",
     "say_anew",
     "seal",
     "search",

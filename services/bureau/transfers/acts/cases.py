@@ -164,9 +164,9 @@ async def save_case(session: Session, case: Case, changed: Sequence[Member] = ()
     case.version += 1
     key = {"a_counterpart": case.counterpart, "a_case": case.case_id}
     values = _values(case) | {"updated_at": session.node.machine_now()}
-    await session.execute(UPDATE, key | {f"new_{name}": values[name] for name in _SAVED})
+    session.write_later(UPDATE, key | {f"new_{name}": values[name] for name in _SAVED})
     for member in changed:
-        await session.execute(
+        session.write_later(
             UPDATE_MEMBER,
             key
             | {
@@ -199,7 +199,7 @@ async def receipts_of(session: Session, case: Case) -> list[dict[str, Any]]:
 
 async def keep_receipt(session: Session, case: Case, *, package: str, code: int, message: str) -> None:
     """A row of the officers' list of what went out and came back (domain.md 4.4 c)."""
-    await session.execute(
+    session.write_later(
         INSERT_RECEIPT,
         {
             "counterpart": case.counterpart,

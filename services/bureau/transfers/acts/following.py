@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Integer, bindparam, select
+from sqlalchemy import BigInteger, bindparam, select
 
 from services.bureau.access.callers import Officer
 from services.bureau.access.rules import Denied, Grant
@@ -48,7 +48,7 @@ CHANGES_SINCE = (
     .where(
         audit.c.case_id == bindparam("a_case"),
         audit.c.object_kind == "case",
-        audit.c.change["version"].astext.cast(Integer) > bindparam("a_version"),
+        audit.c.change["version"].astext.cast(BigInteger) > bindparam("a_version"),
     )
     .order_by(audit.c.id)
     .limit(ROWS_SHOWN)

@@ -10,22 +10,27 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import Uuid, any_, bindparam, delete, insert, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from uuid_utils.compat import uuid7
 
 from services.bureau.access.callers import Officer
+from services.bureau.access.rules import HOUSEHOLD_TRANSFER
 from services.bureau.rulebook import RuleBook
 from services.bureau.transfers.acts.cases import load_for_officer
 from services.bureau.transfers.acts.destination import accept, open_case, submit, withdraw
 from services.bureau.transfers.rules.application import ApplicationForm
 from services.bureau.transfers.states import State
 from services.bureau.transfers.tables import DraftBody, intake_draft
+from shared.audit import AuditEntry, write_audit
 from shared.database import Session
 from shared.identifiers.texts import N_
 from shared.web import NotFound
 
 DRAFT_DAYS = 30
-CODE_SHOWN = timedelta(minutes=15)  # a printer that jams is mended by then; afterwards nobody sees the query code again
+CODE_SHOWN = timedelta(
+    minutes=15
+)  # a printer that jams is mended by then; afterwards it takes a new query code (`query_codes.py`)
 CORRECTED = "申请内容已更正，另立新案"  # the reason that the citizen's case says; legal text, not a page's
 
 _OWN = (
@@ -50,7 +55,13 @@ SAVE = (
     .where(intake_draft.c.id == bindparam("a_draft"))
     .values({name: bindparam(f"new_{name}") for name in ("body", "case_id", "submitted_at", "updated_at")})
 )
-DISCARD = delete(intake_draft).where(*_OWN)
+OF_CASES = (
+    select(intake_draft)
+    .where(intake_draft.c.case_id == any_(bindparam("cases", type_=ARRAY(Uuid))))
+    .order_by(intake_draft.c.id)
+    .with_for_update()
+)
+DISCARD = delete(intake_draft).where(*_OWN, intake_draft.c.submitted_at.is_(None))
 FORGET = delete(intake_draft).where(
     (intake_draft.c.updated_at < bindparam("before")) | (intake_draft.c.submitted_at < bindparam("shown_before"))
 )
@@ -117,8 +128,24 @@ async def keep_looked_up(session: Session, officer: Officer, draft: UUID, people
     await _save(session, found, found.body.model_copy(update={"looked_up": tuple(people)}))
 
 
-async def discard_draft(session: Session, officer: Officer, draft: UUID) -> None:
+async def reveal_draft(session: Session, officer: Officer, draft: UUID) -> None:
+    """显示（留痕）: a row says who saw whole id numbers, before they are shown. Raises NoSuchDraft."""
+    found = await load_draft(session, officer, draft)
+    entry = AuditEntry(
+        action="transfers.reveal",
+        object_kind="intake",
+        object_id=str(draft),
+        purpose=officer.purpose or HOUSEHOLD_TRANSFER,
+        case=found.case,
+        fields=("citizen_id_no",),
+    )
+    await write_audit(session, entry)
+
+
+async def discard_draft(session: Session, officer: Officer, draft: UUID) -> bool:
+    """Whether it is gone; what has been submitted meanwhile is not."""
     await session.execute(DISCARD, _own(officer, draft))
+    return (await session.execute(GET, _own(officer, draft))).one_or_none() is None
 
 
 async def open_draft(session: Session, officer: Officer, draft: UUID, form: ApplicationForm) -> UUID:
@@ -151,6 +178,13 @@ async def submit_draft(session: Session, officer: Officer, draft: UUID, form: Ap
     found = await load_draft(session, officer, draft)
     await _save(session, found, found.body, submitted_at=session.node.machine_now())
     return case
+
+
+async def forget_code_of(session: Session, cases: Sequence[UUID]) -> None:
+    """The receipts of these cases do not show their query codes any more: there is a new one."""
+    for row in (await session.execute(OF_CASES, {"cases": list(cases)})).all():
+        draft = _draft(row)
+        await _save(session, draft, draft.body.model_copy(update={"query_code": ""}))
 
 
 async def forget_drafts(session: Session) -> None:

@@ -139,6 +139,26 @@ async def seal(session: Session, officer: Officer, case_id: UUID, form: SealForm
     return case
 
 
+async def number_of_staying(session: Session, officer: Officer, case_id: UUID, row: str) -> str | None:
+    """The id number of who was chosen as new head by his row of the register; None where nobody was.
+
+    Raises NoSuchCase, Denied, ApplicationRefused (nobody of those who stay)."""
+    if not row:
+        return None
+    case = await load_for(session, officer, "transfers.seal", case_id)
+    residents = [one.resident for one in await registered_of(session, case, lock=False) if one.resident is not None]
+    households = {one.household_id for one in residents}
+    staying = [one for home in households for one in await population.members_of_household(session, home)]
+    found = next((one for one in staying if str(one.id) == row), None)
+    if found is None:
+        raise _not_staying()
+    return found.personal.citizen_id_no
+
+
+def _not_staying() -> ApplicationRefused:
+    return ApplicationRefused(fault("new_head", "not_staying", REGULATIONS, N_("the new head must be one of those who stay")))
+
+
 async def _certify(
     session: Session, officer: Officer, case: Case, permit: MoveInPermit, residents: Sequence[tuple[int, ResidentRow]]
 ) -> None:
@@ -172,8 +192,7 @@ async def _name_new_head(session: Session, leaving: Sequence[ResidentRow], new_h
         raise ApplicationRefused(fault("new_head", "missing", REGULATIONS, message, count=len(staying)))
     named = next((one for one in staying if one.personal.citizen_id_no == new_head), None)
     if named is None:
-        message = N_("the new head must be one of those who stay")
-        raise ApplicationRefused(fault("new_head", "not_staying", REGULATIONS, message))
+        raise _not_staying()
     await population.change_head(session, household.id, named.id, reason="the head moves out")
 
 

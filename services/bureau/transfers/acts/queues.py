@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from services.bureau.access.callers import Officer
 from services.bureau.access.rules import area, reach
+from services.bureau.access.seen import Seen, never
 from services.bureau.population.tables import resident
 from services.bureau.transfers.rules.queues import QUEUES, Dates, Queue, begins_at, deadline_of
 from services.bureau.transfers.states import LABELS, TERMINAL, Side, State
@@ -158,43 +159,52 @@ class QueuePage:
         return self.after + len(self.rows) if self.after + len(self.rows) < self.total else None
 
 
-async def read_queue(
-    session: Session, officer: Officer, queue: Queue | None, *, after: int = 0, most: int = QUEUE_ROWS, audited: bool = True
-) -> QueuePage:
+async def read_queue(session: Session, officer: Officer, queue: Queue | None, *, after: int = 0, seen: Seen = never) -> QueuePage:
     """A page of a queue of the officer's role; None: of the cases that he holds. Reading the names is a row in the audit log."""
+    page = await _read_queue(session, officer, queue, after, QUEUE_ROWS)
+    if page.rows:
+        await _audit(session, officer, "mine" if queue is None else queue.name, page.rows, seen)
+    return page
+
+
+async def _read_queue(session: Session, officer: Officer, queue: Queue | None, after: int, most: int) -> QueuePage:
     grant = reach(officer, "transfers.read", session.node.business_today())
     values = {"area": area(officer, grant.scope), "most": most, "after": after}
     if queue is None:
         values |= {"badge_no": officer.badge_no, "role": officer.post.role}
     found = (await session.execute(MINE if queue is None else STATEMENTS[queue], values)).all()
     rows = await _rows(session, officer, found, queue)
-    if audited and rows:
-        name = "mine" if queue is None else queue.name
-        entry = AuditEntry(action="transfers.read", object_kind="queue", object_id=name, purpose=grant.purpose)
-        await write_audit(session, entry)
     return QueuePage(queue, rows, found[0].total if found else 0, after)
 
 
-async def read_workbench(session: Session, officer: Officer) -> list[QueuePage]:
+async def read_workbench(session: Session, officer: Officer, *, seen: Seen = never) -> list[QueuePage]:
     """Every queue of the officer's role, with its count and its oldest case; the last is what he holds himself."""
-    pages = [await read_queue(session, officer, queue, most=FIRST_ROWS, audited=False) for queue in QUEUES.get(officer.role, ())]
-    pages.append(await read_queue(session, officer, None, most=FIRST_ROWS, audited=False))
-    grant = reach(officer, "transfers.read", session.node.business_today())
-    await write_audit(
-        session, AuditEntry(action="transfers.read", object_kind="queue", object_id="workbench", purpose=grant.purpose)
-    )
+    pages = [await _read_queue(session, officer, queue, 0, FIRST_ROWS) for queue in (*QUEUES.get(officer.role, ()), None)]
+    await _audit(session, officer, "workbench", [row for page in pages for row in page.rows], seen)
     return pages
 
 
-async def read_cases(session: Session, officer: Officer, cases: Sequence[UUID], *, shown_as: str) -> list[Row]:
+def rows_as_seen(rows: Sequence[Row]) -> list[object]:
+    """What a page remembers to have shown of a list: whose cases."""
+    return ["list", *{row.case for row in rows}]
+
+
+async def _audit(session: Session, officer: Officer, name: str, rows: Sequence[Row], seen: Seen) -> None:
+    if not seen(rows_as_seen(rows)):
+        grant = reach(officer, "transfers.read", session.node.business_today())
+        entry = AuditEntry(action="transfers.read", object_kind="queue", object_id=name, purpose=grant.purpose)
+        await write_audit(session, entry)
+
+
+async def read_cases(
+    session: Session, officer: Officer, cases: Sequence[UUID], *, shown_as: str, seen: Seen = never
+) -> list[Row]:
     """These cases in this order, as far as they lie in the officer's area."""
     if not cases:
         return []
     found = (await session.execute(STATES_OF, {"cases": list(cases)})).all()
     rows = {row.case: row for row in await _rows(session, officer, found, None)}
-    grant = reach(officer, "transfers.read", session.node.business_today())
-    entry = AuditEntry(action="transfers.read", object_kind="queue", object_id=shown_as, purpose=grant.purpose)
-    await write_audit(session, entry)
+    await _audit(session, officer, shown_as, list(rows.values()), seen)
     return [rows[case] for case in cases if case in rows]
 
 

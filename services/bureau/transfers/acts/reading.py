@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from services.bureau.access.callers import Officer
 from services.bureau.access.rules import Grant, area, reach
+from services.bureau.access.seen import Seen, never
 from services.bureau.population.acts import HoldPlaced
 from services.bureau.population.tables import resident
 from services.bureau.transfers.acts.cases import load_case, load_for_officer, receipts_of
@@ -92,22 +93,30 @@ class Page:
     next: int | None
 
 
-async def read_case(session: Session, officer: Officer, case_id: UUID) -> tuple[Case, list[dict[str, Any]], Grant]:
+async def read_case(
+    session: Session, officer: Officer, case_id: UUID, *, seen: Seen = never
+) -> tuple[Case, list[dict[str, Any]], Grant]:
     """One case, its receipts, and what the officer may see of it. Raises NoSuchCase, Denied."""
     case = await load_for_officer(session, case_id, lock=False)
     grant = require(session, officer, "transfers.read", case)
-    await write_audit(
-        session,
-        AuditEntry(
-            action="transfers.read",
-            object_kind="case",
-            object_id=str(case_id),
-            purpose=grant.purpose,
-            case=case_id,
-            fields=tuple(sorted(grant.fields)),
-        ),
-    )
+    if not seen(case_as_seen(case)):
+        await write_audit(
+            session,
+            AuditEntry(
+                action="transfers.read",
+                object_kind="case",
+                object_id=str(case_id),
+                purpose=grant.purpose,
+                case=case_id,
+                fields=tuple(sorted(grant.fields)),
+            ),
+        )
     return case, await receipts_of(session, case), grant
+
+
+def case_as_seen(case: Case) -> tuple[object, ...]:
+    """What a page remembers to have shown of a case: whatever of persons changes, changes its version."""
+    return ("case", case.case_id, case.version)
 
 
 async def begin_look_up(session: Session, officer: Officer, case_id: UUID) -> Case:

@@ -108,6 +108,21 @@ async def request_reissue(case: UUID, form: Reason, call: Annotated[Call, Depend
     return await do(call, lambda session: acts.request_reissue(session, call.officer, case, form.reason))
 
 
+@router.post("/transfers/{case}/issue-query-code")
+async def issue_query_code(
+    case: UUID, form: acts.QueryCodeForm, call: Annotated[Call, Depends(act("transfers.issue_query_code"))]
+) -> Response:
+    """换发查询码: the receipt is lost. The answer alone shows the new code; the old one is none from now on.
+
+    Until 60 days after the case's end, and by the station that has it."""
+
+    async def unit(session: Session) -> dict[str, Any]:
+        issued = await acts.issue_query_code(session, call.officer, case, form)
+        return case_view(issued.case) | {"query_code": issued.query_code}
+
+    return await call.once(unit)
+
+
 @router.post("/transfers/{case}/settle")
 async def settle(case: UUID, form: acts.SettlementForm, call: Annotated[Call, Depends(act("transfers.settle"))]) -> Response:
     """落户: the citizen has signed. HERE follows when the origin has let go: read the case again."""

@@ -11,11 +11,12 @@ from services.bureau.transfers.pages import (
     holding,
     intake,
     origin,
+    query_codes,
     searching,
     settlement,
     slips,
 )
 
 router = APIRouter(include_in_schema=False)
-for part in (intake, searching, cases, decision, origin, settlement, slips, holding, citizens, forms):
+for part in (intake, searching, cases, decision, origin, settlement, slips, query_codes, holding, citizens, forms):
     router.include_router(part.router)

@@ -24,16 +24,16 @@ Reads = Annotated[Call, Depends(page("transfers.read"))]
 
 
 @router.get("/w/case/{case}")
-async def overview(request: Request, case: UUID, call: Reads, done: str = "", seen: str = "") -> Response:
+async def overview(request: Request, case: UUID, call: Reads, done: str = "", seen: str = "", memory: str = "") -> Response:
     """概要. While it is being settled the origin is asked first: its close settles the case on the spot."""
     call = about(call, case)
     follows = "hx-request" in request.headers and bool(seen)
     if follows and await call.read(lambda session: acts.is_as_seen(session, call.officer, case, seen)):
         return Response(status_code=204)
-    shown = await call.read(lambda session: look_at(session, call, case))
+    shown = await call.read(lambda session: look_at(session, call, case, memory))
     if shown.case.in_state(State.SETTLING):
         await ask_counterpart(call.wiring, shown.case)
-        shown = await call.read(lambda session: look_at(session, call, case))
+        shown = await call.read(lambda session: look_at(session, call, case, shown.memory))
     return render(request, call, shown, "overview.html", tab="overview", done=BY_NAME.get(done))
 
 
@@ -63,7 +63,9 @@ async def comparison(request: Request, case: UUID, call: Annotated[Call, Depends
 
 
 @router.get("/w/case/{case}/trace")
-async def trace(request: Request, case: UUID, call: Reads, ask: str = "", done: str = "", seen: str = "") -> Response:
+async def trace(
+    request: Request, case: UUID, call: Reads, ask: str = "", done: str = "", seen: str = "", memory: str = ""
+) -> Response:
     """流转: our letters and theirs, what is owed; on demand how the case stands at the other bureau, now."""
     call = about(call, case)
     follows = "hx-request" in request.headers and bool(seen)
@@ -71,11 +73,11 @@ async def trace(request: Request, case: UUID, call: Reads, ask: str = "", done: 
         return Response(status_code=204)
     told = None
     if ask:
-        asked = await call.read(lambda session: look_at(session, call, case))
-        told = await ask_counterpart(call.wiring, asked.case)
+        asked = await call.read(lambda session: look_at(session, call, case, memory))
+        told, memory = await ask_counterpart(call.wiring, asked.case), asked.memory
 
     async def unit(session: Session) -> tuple[Any, Trace, Any]:
-        again = await look_at(session, call, case)
+        again = await look_at(session, call, case, memory)
         heard = await acts.silent_since(session, again.case.counterpart)
         return again, await acts.trace_of(session, again.case), heard
 

@@ -1,5 +1,6 @@
 """What the pages of a case share: the case as it is shown; a form's act done once, or shown again with what is wrong."""
 
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 from services.bureau.access.calls import Call
 from services.bureau.access.page_calls import typed
 from services.bureau.access.rules import Denied, Grant
+from services.bureau.access.seen import memory_of, seen_by
 from services.bureau.transfers import acts
 from services.bureau.transfers.acts.holding import Holder
 from services.bureau.transfers.pages.words import WORDS
@@ -25,7 +27,7 @@ from services.bureau.transfers.states import LABELS, Side, State
 from shared.database import Session
 from shared.identifiers.errors import Fault
 from shared.identifiers.texts import N_
-from shared.web import Conflict, Form, InvalidInput, pages_of
+from shared.web import Conflict, Form, InvalidInput, number_of, pages_of
 from shared.web.handlers import faults_of
 
 F = TypeVar("F", bound=Form)
@@ -76,6 +78,8 @@ class Shown:
     takes: bool
     seen: str
     """What a page that follows by itself sends back, to be told only what has changed."""
+    memory: str
+    """And this, to be told once more without another row in the audit log what it shows already."""
 
     @property
     def slips(self) -> list[str]:
@@ -100,15 +104,15 @@ class Shown:
     @property
     def doors(self) -> list[CaseAct]:
         """One button for each page or direct act."""
-        return list({act.door: act for act in reversed(self.acts)}.values())[::-1]
+        return list({act.door: act for act in reversed(self.acts) if not act.aside}.values())[::-1]
 
     def can(self, name: str) -> bool:
         return any(act.name == name for act in self.acts)
 
 
-async def look_at(session: Session, call: Call, case_id: UUID) -> Shown:
-    """Raises NoSuchCase, Denied."""
-    case, receipts, grant = await acts.read_case(session, call.officer, case_id)
+async def look_at(session: Session, call: Call, case_id: UUID, memory: str = "") -> Shown:
+    """The case; audited, unless `memory` says that a page of this officer shows just this already. Raises NoSuchCase, Denied."""
+    case, receipts, grant = await acts.read_case(session, call.officer, case_id, seen=seen_by(call, memory))
     possible = await acts.acts_of(session, call.officer, case)
     view, now = grant.filtered(case_view(case)), session.node.business_now()
     takes = not case.has_ended and _may(session, call, "transfers.hold", case)
@@ -125,6 +129,7 @@ async def look_at(session: Session, call: Call, case_id: UUID) -> Shown:
         colleagues=await acts.colleagues_of(session, call.officer) if takes else (),
         takes=takes,
         seen=acts.seen_as(session, case),
+        memory=memory_of(call, acts.case_as_seen(case)),
     )
 
 
@@ -176,33 +181,41 @@ def about(call: Call, case: UUID) -> Call:
 
 Again = Callable[[Sequence[Fault], Mapping[str, str], int], Awaitable[Response]]
 """(faults, what was typed, status) -> the page with the form, once more."""
+Then = Callable[[Mapping[str, Any]], Awaitable[Response]]
+"""(what the act gave) -> the page that shows it; the same when the form is sent again."""
 
 
 async def do_act(
-    request: Request, call: Call, case_id: UUID, act: CaseAct, run: Callable[[Session], Awaitable[Any]], *, again: Again
+    request: Request,
+    call: Call,
+    case_id: UUID,
+    act: CaseAct,
+    run: Callable[[Session], Awaitable[Any]],
+    *,
+    again: Again,
+    then: Then | None = None,
 ) -> Response:
-    """Do what a form says, once, if the case still is as its form has shown it; then to the case.
+    """Do what a form says, once, if the case still is as its form has shown it; then to the case, or `then`.
 
     Wrong fields: the form again, with all that was typed. A case that has changed: what changed, and nothing is done."""
     fields = await typed(request)
-    try:
-        seen = int(fields.get(VERSION, ""))
-    except ValueError:
-        seen = 0
+    seen = number_of(fields.get(VERSION, "")) or 0
 
     async def unit(session: Session) -> dict[str, Any]:
         await acts.require_unchanged(session, call.officer, act.action, case_id, seen)
-        await run(session)
-        return {"case": case_id}
+        given = await run(session)
+        return {"case": case_id} if then is None else given
 
     try:
-        await call.once(unit)
+        answer = await call.once(unit)
     except (CaseChanged, NotInThisState) as faster:
         return await changed(request, call, case_id, act, faster, seen=seen)
     except (InvalidInput, Conflict) as wrong:  # a register that speaks against it is something to correct, too
         if not wrong.faults:
             raise
         return await again(wrong.faults, fields, wrong.status)
+    if then is not None:
+        return await then(json.loads(bytes(answer.body)))
     return RedirectResponse(f"/w/case/{case_id}{'/settle' if act.name == 'settle' else ''}?done={act.name}", 303)
 
 

@@ -75,7 +75,7 @@ ACT_FORMS: Sequence[ActForm] = (
 )
 
 
-async def _page(
+async def act_page(
     request: Request,
     call: Call,
     case: UUID,
@@ -84,6 +84,8 @@ async def _page(
     fields: Fields | None = None,
     status: int = 200,
 ) -> Response:
+    """The page with the form of an act."""
+
     async def unit(session: Session) -> Shown:
         shown = await look_at(session, call, case)
         await acts.require_act(session, call.officer, act, shown.case)
@@ -103,7 +105,7 @@ def _serve(form: ActForm) -> None:
 
     @router.get(f"/w/case/{{case}}/{act.name}", name=f"page of {act.name}")
     async def show(request: Request, case: UUID, call: Annotated[Call, Depends(page("transfers.read"))]) -> Response:
-        return await _page(request, about(call, case), case, act)
+        return await act_page(request, about(call, case), case, act)
 
     @router.post(f"/w/case/{{case}}/{act.name}", name=act.name)
     async def do(request: Request, case: UUID, call: Annotated[Call, Depends(page(act.action))]) -> Response:
@@ -114,7 +116,7 @@ def _serve(form: ActForm) -> None:
             case,
             act,
             lambda session: form.do(session, call, case, fields),
-            again=lambda faults, typed_fields, status: _page(request, call, case, act, faults, typed_fields, status),
+            again=lambda faults, typed_fields, status: act_page(request, call, case, act, faults, typed_fields, status),
         )
 
 

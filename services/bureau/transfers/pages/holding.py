@@ -9,12 +9,11 @@ from starlette.responses import RedirectResponse, Response
 
 from services.bureau.access.calls import Call
 from services.bureau.access.page_calls import page
-from services.bureau.access.pages import own_path
+from services.bureau.access.pages import PATH_CHARACTERS, own_path
 from services.bureau.transfers import acts
 from shared.database import Session
 
 BADGE_CHARACTERS = 32
-PATH_CHARACTERS = 2048
 
 router = APIRouter()
 May = Annotated[Call, Depends(page("transfers.hold"))]

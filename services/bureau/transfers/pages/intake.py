@@ -14,22 +14,24 @@ from services.bureau.access.calls import Call
 from services.bureau.access.page_calls import page, typed
 from services.bureau.population.rules import RELATION_LABELS
 from services.bureau.stations import acts as stations
-from services.bureau.stations.rules import is_registration_station
+from services.bureau.stations.rules import in_force, is_registration_station
 from services.bureau.transfers import acts
 from services.bureau.transfers.acts.intake import CODE_SHOWN, Draft
 from services.bureau.transfers.acts.queues import name_of
 from services.bureau.transfers.rules import intake
 from services.bureau.transfers.rules.application import faults_of_person
 from services.bureau.transfers.rules.intake import Step
+from services.bureau.transfers.rules.places import narrowed
 from services.bureau.transfers.rules.queues import DECISION_WORKING_DAYS, ORIGIN_WORKING_DAYS, Dates, deadline_of
 from shared.database import Session
 from shared.identifiers.bureau import province_of_bureau
 from shared.identifiers.citizen_id import parse_citizen_id_no
-from shared.identifiers.division import full_division_name
 from shared.identifiers.errors import Fault, IdentifierError
-from shared.web import InvalidInput, pages_of
+from shared.identifiers.texts import N_
+from shared.web import Conflict, InvalidInput, number_of, pages_of
 
 HOME = "/w/intake"
+ANSWERS_CHANGED = N_("the answers were changed in another window: here they are as they stand now, look at them again")
 NEXT: Mapping[str, Step] = {"applicant": "matter", "matter": "members", "members": "check"}
 BACK: Mapping[str, str] = {"matter": "applicant", "members": "matter", "check": "members"}
 
@@ -60,7 +62,7 @@ async def read_number(request: Request, call: May, of: str = "applicant.citizen_
 
 @router.post("/w/intake/stations")
 async def list_stations(request: Request, call: May) -> Response:
-    """The stations of the chosen bureau, for the page."""
+    """市, 区 and the stations of the chosen bureau, for the page."""
     answers = await typed(request)
     places = await call.read(lambda session: _places(session, answers))
     return _part(request, "transfers/intake_stations.html", **places, typed=answers)
@@ -82,9 +84,9 @@ async def autosave(request: Request, draft: UUID, call: May) -> Response:
 
 @router.post("/w/intake/transfer/{draft}/discard")
 async def discard(draft: UUID, call: May) -> Response:
-    """放弃; a case that was opened for a look-up stays among the drafts of the station."""
-    await call.read(lambda session: acts.discard_draft(session, call.officer, draft))
-    return RedirectResponse(HOME, 303)
+    """放弃; a case that was opened for a look-up stays among the drafts of the station; what was submitted stays."""
+    gone = await call.read(lambda session: acts.discard_draft(session, call.officer, draft))
+    return RedirectResponse(HOME if gone else f"{HOME}/transfer/{draft}/done", 303)
 
 
 @router.get("/w/intake/transfer/{draft}/done")
@@ -114,6 +116,18 @@ async def done(request: Request, draft: UUID, call: May) -> Response:
     return pages_of(request).render(request, "transfers/intake_done.html", draft=draft, **shown)
 
 
+@router.post("/w/intake/transfer/{draft}/reveal")
+async def reveal(request: Request, draft: UUID, call: May) -> Response:
+    """显示（留痕）: the check with whole id numbers, after the row in the audit log."""
+
+    async def unit(session: Session) -> dict[str, Any]:
+        await acts.reveal_draft(session, call.officer, draft)
+        return await _step_of(session, call, draft, "check")
+
+    shown = await call.read(unit)
+    return _render(request, "check", shown | {"revealed": True})
+
+
 @router.get("/w/intake/transfer/{draft}/{step}")
 async def show(request: Request, draft: UUID, step: Step, call: May) -> Response:
     """One step, as far as it has been filled in."""
@@ -134,15 +148,15 @@ async def send(request: Request, draft: UUID, step: Step, call: May) -> Response
     fields = await typed(request)
     go = fields.get("go", "next")
     if step == "check":
-        return await _check(request, draft, call, go)
+        return await _check(request, draft, call, go, fields.get("seen", ""))
 
     async def unit(session: Session) -> tuple[dict[str, Any], list[Fault]]:
         found = await acts.load_draft(session, call.officer, draft)
         answers = await _with_division(session, intake.kept(found.answers, fields, step))
         if go == "add":
             answers = intake.with_member(answers)
-        elif go.startswith("remove.") and go.removeprefix("remove.").isdecimal():
-            answers = intake.without_member(answers, int(go.removeprefix("remove.")))
+        elif go.startswith("remove.") and (gone := number_of(go.removeprefix("remove."))) is not None:
+            answers = intake.without_member(answers, gone)
         await acts.keep_answers(session, call.officer, draft, answers)
         faults = await _faults(session, call, step, answers, own=found.case) if go == "next" else []
         return await _step(session, call, await acts.load_draft(session, call.officer, draft), step), faults
@@ -156,11 +170,13 @@ async def send(request: Request, draft: UUID, step: Step, call: May) -> Response
     return RedirectResponse(f"{HOME}/transfer/{draft}/{where}{'#last' if go == 'add' else ''}", 303)
 
 
-async def _check(request: Request, draft: UUID, call: Call, go: str) -> Response:
-    """Ask the origin about the people, or submit."""
+async def _check(request: Request, draft: UUID, call: Call, go: str, seen: str) -> Response:
+    """Ask the origin about the people, or submit: what the officer has seen, and nothing that came after."""
 
     async def unit(session: Session) -> str:
-        found = await acts.load_draft(session, call.officer, draft)
+        found = await acts.load_draft(session, call.officer, draft, lock=True)
+        if found.submitted_at is None and seen != intake.seen_as(found.answers):
+            raise Conflict(faults=[Fault("", "changed", "", ANSWERS_CHANGED, {})])
         form, faults = intake.read(found.answers, division_code=call.officer.post.division_code)
         if form is None:
             raise InvalidInput(faults=faults)
@@ -170,7 +186,7 @@ async def _check(request: Request, draft: UUID, call: Call, go: str) -> Response
 
     try:
         await call.once(unit)
-    except InvalidInput as refused:
+    except (InvalidInput, Conflict) as refused:
         shown = await call.read(lambda session: _step_of(session, call, draft, "check"))
         return _render(request, "check", shown, status=refused.status, faults=refused.faults)
     if go != "look_up":
@@ -220,21 +236,14 @@ async def _faults(session: Session, call: Call, step: str, answers: Mapping[str,
 
 
 async def _places(session: Session, answers: Mapping[str, str]) -> dict[str, Any]:
-    """The other bureaus, and the stations of the chosen one, by division."""
+    """The other bureaus, and of the chosen one 市, 区 and stations, as far as they are chosen."""
     others = [one.code for one in session.node.trust.current.bureaus if one.code != session.node.bureau and one.gone_at is None]
-    chosen = answers.get("applicant_page.bureau", "")
-    groups: dict[str, list[Any]] = {}
-    if chosen in others:
-        today = session.node.business_today()
-        for one in await stations.stations_of(session, chosen):
-            if (
-                is_registration_station(one.code)
-                and one.valid_from <= today
-                and (one.valid_until is None or today <= one.valid_until)
-            ):
-                groups.setdefault(full_division_name(one.division_code), []).append(one)
+    chosen, today = answers.get("applicant_page.bureau", ""), session.node.business_today()
+    listed = await stations.stations_of(session, chosen) if chosen in others else []
+    here = [one for one in listed if is_registration_station(one.code) and in_force(one, today)]
+    shown = narrowed(here, answers.get("applicant_page.prefecture", ""), answers.get("applicant_page.district", ""))
     codes = {one: province.digits for one in others if (province := province_of_bureau(one)) is not None}
-    return {"others": others, "codes": codes, "chosen": chosen, "stations": groups}
+    return {"others": others, "codes": codes, "chosen": chosen, "places": shown}
 
 
 async def _with_division(session: Session, answers: dict[str, str]) -> dict[str, str]:
@@ -267,6 +276,7 @@ def _render(
 ) -> Response:
     answers = dict(shown["answers"])
     values = {
+        "revealed": False,
         **shown,
         "typed": answers,
         "faults": intake.placed(faults or shown.get("faults", ())),
@@ -277,6 +287,7 @@ def _render(
         "reasons": intake.REASON_LABELS,
         "relations": RELATION_LABELS,
         "step_of": intake.step_of,
+        "seen": intake.seen_as(answers),
         "said_by": lambda field: _said_by(answers.get(field, "").upper()),
     }
     return pages_of(request).render(request, f"transfers/intake_{step}.html", status=status, **values)

@@ -74,13 +74,13 @@ async def seal(request: Request, case: UUID, call: Annotated[Call, Depends(page(
     call, fields = about(call, case), await typed(request)
     given: dict[str, Any] = {
         "applicant_confirms": fields.get("applicant_confirms") == "yes",
-        "new_head": fields.get("new_head", ""),
         "without_answer": fields.get("without_answer") == "yes",
     }
     answered: list[bool] = []
 
     async def run(session: Session) -> Any:
-        form = filled(acts.SealForm, given).model_copy(update={"without_answer": not answered[0]})
+        head = await acts.number_of_staying(session, call.officer, case, fields.get("new_head", ""))
+        form = filled(acts.SealForm, given | {"new_head": head}).model_copy(update={"without_answer": not answered[0]})
         return await acts.seal(session, call.officer, case, form)
 
     try:

@@ -17,6 +17,7 @@ from services.bureau.transfers.rules.possible import BY_NAME
 from services.bureau.transfers.states import State
 from shared.database import Session
 from shared.identifiers.errors import Fault
+from shared.web import number_of
 
 router = APIRouter()
 SIGNED, NOT_SIGNING = "signed", "not_signing"
@@ -32,7 +33,7 @@ async def _page(
     status: int = 200,
 ) -> Response:
     async def unit(session: Session) -> Shown:
-        shown = await look_at(session, call, case)
+        shown = await look_at(session, call, case, request.query_params.get("memory", ""))
         acts.may(session, call.officer, "transfers.settle", shown.case)
         if not shown.case.in_state(*AFTER):
             await acts.require_act(session, call.officer, BY_NAME["settle"], shown.case)
@@ -45,7 +46,8 @@ async def _page(
     line = None
     if not shown.case.has_ended:
         line = await look_at_line(call.wiring, shown.case)  # what it has decided meanwhile has been received by now
-        shown = await call.read(lambda session: look_at(session, call, case))
+        memory = shown.memory
+        shown = await call.read(lambda session: look_at(session, call, case, memory))
     heard = await call.read(lambda session: acts.silent_since(session, shown.case.counterpart))
     ended = shown.case.certificate_valid_until is not None and shown.now.date() > shown.case.certificate_valid_until
     given = {"line": line, "heard": heard, "certificate_ended": ended, "faults": faults, "typed": fields or {}}
@@ -65,8 +67,9 @@ async def settle(request: Request, case: UUID, call: Annotated[Call, Depends(pag
     named: dict[str, list[int]] = {SIGNED: [], NOT_SIGNING: []}
     for name, value in fields.items():
         kind, _, place = name.partition("-")
-        if kind == "member" and place.isascii() and place.isdigit() and value in named:
-            named[value].append(int(place))
+        number = number_of(place) if kind == "member" else None
+        if number is not None and value in named:
+            named[value].append(number)
 
     async def run(session: Session) -> Any:
         form = filled(acts.SettlementForm, {**fields, SIGNED: tuple(named[SIGNED]), NOT_SIGNING: tuple(named[NOT_SIGNING])})

@@ -62,12 +62,14 @@ SLIPS: Final = {
     "completion": N_("Completion slip"),
     "permit": N_("Move-in permit"),
     "certificate": N_("Migration certificate (paper)"),
+    "query-code": N_("Query code slip"),
 }
 OTHER_ACTS: Final = {
     "open": N_("took the application"),
     "wait": N_("waited on"),
     "request reissue": N_("asked for a reissue"),
     "reissue": N_("issued the certificate again"),
+    "issue query code": N_("issued a new query code"),
     "restore": N_("entered the restoration"),
     "ask again": N_("asked again"),
     "hold placed": N_("placed a hold"),
@@ -100,9 +102,9 @@ def return_options(codes: Sequence[tuple[str, str, str]], say: Say) -> list[tupl
 
 
 def new_heads(staying: Sequence[ResidentRow], revealed: bool) -> list[tuple[str, str]]:
-    """Who may become head, by name and birth date: the id number is only sent back."""
-    shown = [(one, one.personal) for one in staying]
-    return [(who.citizen_id_no, f"{who.name} · {who.born_on}{' · ' + who.citizen_id_no if revealed else ''}") for _, who in shown]
+    """Who may become head, by name and birth date; sent back is the row of the register, for a page's source shows no numbers."""
+    shown = [(str(one.id), one.personal) for one in staying]
+    return [(row, f"{who.name} · {who.born_on}{' · ' + who.citizen_id_no if revealed else ''}") for row, who in shown]
 
 
 WORDS: Final[Mapping[str, Any]] = MappingProxyType(

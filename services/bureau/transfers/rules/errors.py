@@ -22,6 +22,7 @@ from shared.web import Conflict, InvalidInput, NotFound, Terms
 
 PROTOCOL = "Quanyu transfer protocol"
 REGULATIONS = "户口登记条例"
+PERSONAL_INFORMATION = "个人信息保护法 (2021) Art. 34"
 NOTICE_1994 = "《公安部关于启用新的户口迁移证、户口准迁证的通知》（1994-07-11）"
 
 ACTS: Final[Mapping[On, str]] = MappingProxyType(

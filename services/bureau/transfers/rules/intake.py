@@ -1,5 +1,7 @@
 """The steps of an intake, and the application that its answers make."""
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -100,6 +102,11 @@ def kept(answers: Mapping[str, str], typed: Mapping[str, str], step: str) -> dic
         name: value.strip()[:ANSWER_CHARACTERS] for name, value in typed.items() if belongs(name, step) and NAME.fullmatch(name)
     }
     return dict(list({**rest, **fresh}.items())[:ANSWERS_MAX])
+
+
+def seen_as(answers: Mapping[str, str]) -> str:
+    """What the check sends back of the answers that it has shown: another window may have changed them since."""
+    return hashlib.sha256(json.dumps(answers, sort_keys=True).encode()).hexdigest()
 
 
 def belongs(field: str, step: str) -> bool:

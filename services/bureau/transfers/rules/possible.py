@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from services.bureau.transfers.rules.case import Case
+from services.bureau.transfers.rules.tracking import is_followed
 from services.bureau.transfers.states import TRANSFER, On, Side, State
 from shared.contract.fields import ISSUE_MAX
 from shared.identifiers.texts import N_
@@ -19,7 +20,7 @@ class CaseAct:
     """One act: the end of its address, its action in the rules, and whether the case stands where it begins.
 
     `page`: where its form is, when it has no page of its own; `direct`: nothing to fill in, a button does it;
-    `leads`: the next step of the way."""
+    `leads`: the next step of the way; `aside`: offered beside the slips, not among what can be done with the case."""
 
     name: str
     action: str
@@ -28,6 +29,7 @@ class CaseAct:
     page: str = ""
     direct: bool = False
     leads: bool = False
+    aside: bool = False
 
     @property
     def door(self) -> str:
@@ -123,6 +125,13 @@ CASE_ACTS: Final = (
     CaseAct(name="wait", action="transfers.wait", label=N_("Wait on"), begins=_permit_has_ended),
     CaseAct(name="withdraw", action="transfers.withdraw", label=N_("Withdraw"), begins=_some(D, On.WITHDRAW)),
     CaseAct(name="void", action="transfers.void", label=N_("Void the case"), begins=_some(D, On.VOID)),
+    CaseAct(
+        name="issue-query-code",
+        action="transfers.issue_query_code",
+        label=N_("Issue a new query code"),
+        begins=is_followed,
+        aside=True,
+    ),
     CaseAct(name="ask-again", action="transfers.ask_again", label=N_("Ask again now"), begins=_awaits, direct=True),
 )
 BY_NAME: Final = MappingProxyType({act.name: act for act in CASE_ACTS})

@@ -5,11 +5,11 @@ Nothing is promised that is not known: a time stands here only where a document 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from services.bureau.transfers.rules.case import Case, Member
-from services.bureau.transfers.states import LABELS, State
+from services.bureau.transfers.states import LABELS, Side, State
 from shared.contract.codes import RETURN_TEXTS, VOID_TEXTS, VoidReason
 from shared.database import CHINA
 from shared.identifiers.texts import N_
@@ -63,6 +63,9 @@ BRING: Mapping[State, Sequence[str]] = {
         N_("everybody who moves and is of age comes to sign"),
     )
 }
+
+
+FOLLOWED_DAYS_AFTER_END = 60  # 行政复议法 (2023) Art. 20: so long a citizen may ask for review of what was decided
 
 
 class Progress(StrEnum):
@@ -154,6 +157,14 @@ def track_case(case: Case, offices: Offices, times: Times) -> Tracked:
         way=_way(case, state, offices, times),
         members=[_person(case, member) for member in case.in_order()],
     )
+
+
+def is_followed(case: Case, today: date) -> bool:
+    """Whether the citizen of `case` can still be given a query code: it is ours, and has not ended long ago."""
+    if case.side is not Side.DESTINATION or case.file.application is None:
+        return False
+    ended = max((day for one in case.in_order() if (day := _day(one.since_business)) is not None), default=today)
+    return not case.has_ended or today <= ended + timedelta(days=FOLLOWED_DAYS_AFTER_END)
 
 
 def foremost(case: Case) -> State:

@@ -31,6 +31,7 @@
     }
     if (event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey) scanned = gap < SCAN_GAP_MS ? scanned + event.key : event.key;
     if (event.ctrlKey && event.key === "Enter") return press("send");
+    if (event.key === "F2") return press("ask");
     if (event.key === "Escape" && isTyping(event.target)) return event.target.blur();
     if (isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey || localStorage.getItem("keys") === "off") return;
     const act = {

@@ -21,6 +21,7 @@ FORMS = {
     "POST /api/v1/transfers/{case}/wait": "POST /w/case/{case}/wait",
     "POST /api/v1/transfers/{case}/settle": "POST /w/case/{case}/settle",
     "POST /api/v1/transfers/{case}/request-reissue": "POST /w/case/{case}/request-reissue",
+    "POST /api/v1/transfers/{case}/issue-query-code": "POST /w/case/{case}/issue-query-code",
     "POST /api/v1/transfers/{case}/look-up": "POST /w/case/{case}/look-up",
     "POST /api/v1/transfers/{case}/ask-again": "POST /w/case/{case}/ask-again",
     "POST /api/v1/transfers/{case}/seal": "POST /w/case/{case}/seal",

@@ -1,6 +1,7 @@
 """核验 at the origin: permit beside register, the seal, the return."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -87,7 +88,13 @@ async def test_when_the_head_leaves_the_new_head_is_chosen(zhejiang: Bureau, bro
     missing = await browser.send(path, form | {"new_head": ""})
     assert missing.status_code == 422
     assert 'href="#new_head"' in missing.text
-    assert (await browser.send(path, form | {"new_head": ZHOU_WIFE.citizen_id_no})).status_code == 303
+    assert ZHOU_WIFE.citizen_id_no not in shown.text  # nor where only the browser reads it
+    zhou, wife, wang = [str((await zhejiang.resident(one.citizen_id_no)).id) for one in (ZHOU, ZHOU_WIFE, WANG)]
+    assert f'<option value="{wife}">' in shown.text
+    for nobody in (zhou, wang, str(UUID(int=1)), ZHOU_WIFE.citizen_id_no, "\0"):  # he leaves; Wang lives elsewhere
+        refused = await browser.send(path, form | {"new_head": nobody})
+        assert (refused.status_code, 'href="#new_head"' in refused.text) == (422, True), nobody
+    assert (await browser.send(path, form | {"new_head": wife})).status_code == 303
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,79 @@
+"""A node that is killed while an intake stands half-typed on an officer's page, and started again."""
+
+import asyncio
+import re
+
+from playwright.async_api import expect
+
+from services.harness.processes import Federation, NodeProcess
+from tests.browser.cast import HOME, OLD, SPONSOR, Cast
+from tests.browser.conftest import Come
+from tests.browser.look import Person, look
+from tests.browser.test_intake import NAME, SEND, begin
+from tests.browser.test_story import fill
+
+MOVER = "王重试"
+TOLD_MS, BACK_MS, SOON_MS = 5_000, 10_000, 10_000
+FOCUS, LOST = "document.activeElement.id", "#lost"
+
+
+async def start_again(node: NodeProcess) -> None:
+    node.start()
+    await asyncio.to_thread(node.wait_ready)
+
+
+async def to_the_check(officer: Person, number: str) -> None:
+    """The rest of the first step, and the others."""
+    await fill(officer, {"applicant.citizen_id_no": number})
+    await officer.page.select_option('[id="applicant_page.bureau"]', OLD.bureau)
+    await officer.page.wait_for_selector(f'option[value="{OLD.station}"]', state="attached")
+    await fill(officer, {"origin.station_code": OLD.station, "origin.address": "演示路1号"})
+    await officer.click(SEND)
+    sponsor = {"sponsor.name": SPONSOR.name, "sponsor.citizen_id_no": SPONSOR.citizen_id_no}
+    home = {"destination.address": "演示路2号", "applicant.relation_to_head_code": "02", "notice_signed": "yes"}
+    await fill(officer, {"reason_code": "SPOUSE", **sponsor, **home})
+    await officer.click(SEND)
+    await officer.click(SEND)
+
+
+async def test_a_killed_node_costs_neither_text_nor_place_and_what_is_sent_counts_once(
+    come: Come, troupe: Cast, federation: Federation
+) -> None:
+    mover, officer, node = await troupe.newcomer(MOVER), await come("zh"), federation.nodes[HOME.bureau]
+    address = await begin(officer, HOME.bureau, HOME.counter)
+    page, lost = officer.page, officer.page.locator(LOST)
+    await page.focus(NAME)
+    await page.keyboard.type(MOVER[:1])
+    node.kill9()
+    try:
+        await page.keyboard.type(MOVER[1:])
+        await expect(lost).to_be_visible(timeout=TOLD_MS)
+        assert (await page.input_value(NAME), await page.evaluate(FOCUS)) == (MOVER, "applicant.name")
+        await page.keyboard.press("Control+Enter")
+        await expect(page.locator("[data-saved]")).to_contain_text("尚未暂存")
+        await expect(lost).to_be_visible()
+        assert await look(officer) == []
+    finally:
+        await start_again(node)
+    await expect(lost).to_be_hidden(timeout=BACK_MS)
+    await expect(page.locator("[data-saved]")).to_contain_text("✓", timeout=BACK_MS)
+    assert (page.url, await page.input_value(NAME), await page.evaluate(FOCUS)) == (address, MOVER, "applicant.name")
+    await to_the_check(officer, mover.citizen_id_no)
+    check = page.url
+    assert check.endswith("/check")
+    assert await page.locator(".errors li").all_inner_texts() == []
+    node.kill9()
+    try:
+        await page.keyboard.press("Control+Enter")
+        await expect(lost).to_be_visible(timeout=TOLD_MS)
+        assert page.url == check
+    finally:
+        await start_again(node)
+    await expect(lost).to_be_hidden(timeout=BACK_MS)
+    await page.keyboard.press("Control+Enter")
+    await page.keyboard.press("Control+Enter")
+    await expect(page).to_have_url(re.compile("/done$"), timeout=SOON_MS)
+    assert MOVER in await page.inner_text("main")
+    branch = await come("zh")
+    await branch.log_in(HOME.bureau, HOME.office, "/w/queue/review")
+    await expect(branch.page.locator("#rows tbody tr", has_text=MOVER)).to_have_count(1)
