@@ -20,6 +20,7 @@ CASES = "/api/v1/transfers"
 PATIENCE_SECONDS, PAUSE_SECONDS = 20.0, 0.05
 SPONSOR = Person(HOME, "310116198209269736", "李志远")
 RARE = "阿依·𠅤𮧵"  # a separator (U+00B7), Ext-B and Ext-F
+AGAIN = "王重试"  # whose intake outlives the node
 MISSING, REFUSED = "结婚证原件", "婚龄不足（演示）"
 
 

@@ -82,6 +82,7 @@ async def test_a_long_name_is_taken_by_its_characters_not_by_its_units(come: Com
     await officer.click(SEND)
     assert await officer.page.input_value(NAME) == name
     assert "#applicant.name" not in await wrong(officer)
+    await discard(officer)
 
 
 async def test_a_longer_name_is_refused_with_its_limit_and_kept(come: Come, troupe: Cast) -> None:
@@ -93,6 +94,13 @@ async def test_a_longer_name_is_refused_with_its_limit_and_kept(come: Come, trou
     assert "#applicant.name" in await wrong(officer)
     assert str(NAME_MAX_CHARS) in await officer.page.inner_text('[id="applicant.name-fault"]')
     assert await officer.page.input_value(NAME) == name
+    await discard(officer)
+
+
+async def discard(officer: Person) -> None:
+    """Nobody else shall find it."""
+    officer.page.on("dialog", lambda dialog: dialog.accept())
+    await officer.click("form[action$='/discard'] button")
 
 
 async def wrong(officer: Person) -> list[str | None]:
