@@ -21,7 +21,6 @@ class Entry:
     href: str
     label: str
     roles: frozenset[str]
-    count: int = 0
     alone: bool = False
     """Pages below it have entries of their own."""
 
