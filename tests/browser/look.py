@@ -1,5 +1,6 @@
 """Somebody at a browser, what their browser complains of, and what must be true of every page that they see."""
 
+import gzip
 import re
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,6 +16,9 @@ from shared.web.texts import _chinese
 AXE = Path(__file__).with_name("vendor") / "axe.min.js"
 RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
 KINDS = ("csv", "json", "toml")
+BUDGET_BYTES, CITIZENS_BUDGET_BYTES = 60_000, 40_000
+LOADED = "() => performance.getEntriesByType('resource').filter(one => one.name.includes('/static/'))"
+LOADED += ".reduce((sum, one) => sum + one.encodedBodySize, 0)"
 REPORT_VIOLATIONS = (
     "document.addEventListener('securitypolicyviolation', e => console.error('content policy: ' + e.violatedDirective + ' '"
     " + e.blockedURI))"
@@ -104,7 +108,8 @@ class Person:
 
 async def look(person: Person) -> list[str]:
     """What is wrong with the page in front: for helpers' software, in its width, in its words."""
-    return [*await barriers(person.page), *await overflow(person.page), *await foreign_words(person)]
+    page = person.page
+    return [*await barriers(page), *await overflow(page), *await foreign_words(person), *await heaviness(page)]
 
 
 async def barriers(page: Page) -> list[str]:
@@ -123,6 +128,14 @@ async def barriers(page: Page) -> list[str]:
 async def overflow(page: Page) -> list[str]:
     wide, there = await page.evaluate("() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]")
     return [f"{wide} px wide in {there}"] if wide > there else []
+
+
+async def heaviness(page: Page) -> list[str]:
+    """A page with all that it loads, packed, over its budget (ui.md 13)."""
+    html = len(gzip.compress((await page.content()).encode()))
+    loaded = int(await page.evaluate(LOADED))
+    budget = CITIZENS_BUDGET_BYTES if urlsplit(page.url).path.startswith("/c/") else BUDGET_BYTES
+    return [f"weighs {html} B and {loaded} B of files"] if html + loaded > budget else []
 
 
 async def foreign_words(person: Person) -> list[str]:

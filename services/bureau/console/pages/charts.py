@@ -9,19 +9,23 @@ TICKS = 3
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Lines in one scale; `ticks`: height in the drawing and what it stands for."""
+    """Lines in one scale; `ticks`: height in the drawing and what it stands for; `aim`: height of what is aimed at."""
 
     lines: Sequence[tuple[str, str]]
     ticks: Sequence[tuple[float, str]]
+    aim: float | None = None
     width: int = WIDTH
     height: int = HEIGHT
 
 
-def line_chart(series: Sequence[tuple[str, Sequence[float | None]]], *, least: float) -> Chart:
-    """Lines of values from the oldest to the newest; a gap where there is none. `least`: the top of the scale at least."""
+def line_chart(series: Sequence[tuple[str, Sequence[float | None]]], *, least: float, aim: float | None = None) -> Chart:
+    """Lines of values from the oldest to the newest; a gap where there is none. `least`: the top of the scale at least.
+
+    `aim`: what no value should be above; drawn where the scale reaches it."""
     top = _round_up(max([least, *(value for _, values in series for value in values if value is not None)]))
     ticks = [(HEIGHT - HEIGHT * step / TICKS, f"{top * step / TICKS:g}") for step in range(TICKS + 1)]
-    return Chart([(name, _path(values, top)) for name, values in series], ticks)
+    aim_at = None if aim is None or aim > top else HEIGHT - HEIGHT * aim / top
+    return Chart([(name, _path(values, top)) for name, values in series], ticks, aim_at)
 
 
 def sparkline(values: Sequence[float | None]) -> Chart:

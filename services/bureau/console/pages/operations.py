@@ -45,7 +45,7 @@ MESSAGES_OF_SCALE = 3
 async def overview(request: Request, call: Read, wall: str = "") -> Response:
     """Everything at one moment; `?wall=1` for a wall that nobody touches."""
     snapshot = await call.read(acts.read_snapshot)
-    delay = line_chart(list(snapshot.delays.items()), least=SECONDS_OF_SCALE)
+    delay = line_chart(list(snapshot.delays.items()), least=SECONDS_OF_SCALE, aim=DELAY_MOST_SECONDS)
     depth = line_chart([("depth", snapshot.depths)], least=MESSAGES_OF_SCALE)
     template = "console/wall.html" if wall == "1" else "console/operations.html"
     sparks = {"delay": snapshot.all_delays, "depth": snapshot.depths, "moved": snapshot.moved}
