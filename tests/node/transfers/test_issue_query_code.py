@@ -12,7 +12,7 @@ from tests.node.bureau import Bureau, faults
 from tests.node.conftest import Browse
 from tests.node.people import WANG
 from tests.node.transfers.cases import CASES, COUNTER, OFFICE, application, at_destination, received
-from tests.node.transfers.test_intake_pages import begun, filled
+from tests.node.transfers.test_intake_pages import at_check, begun, filled
 
 CHECKED = {"identity_checked": True}
 LOST = "issue-query-code"
@@ -161,7 +161,7 @@ async def test_who_may_not_sees_no_way_to_it(shanghai: Bureau, browse: Browse) -
 async def test_the_slips_that_cannot_repeat_the_code_lead_to_a_new_one(shanghai: Bureau, browse: Browse) -> None:
     browser = await browse(shanghai, COUNTER)
     where = await filled(browser)
-    await browser.send(f"{where}/check", {"go": "submit"})
+    await at_check(browser, where, "submit")
     receipt_page = await browser.get(f"{where}/done")
     printed = code_on(receipt_page).replace("-", "")
     (row,) = await shanghai.rows("SELECT case_id, apply_no FROM transfer_case")
