@@ -58,8 +58,11 @@ PEER_HEARD = text(
     " last_heard = excluded.last_heard"
 )
 PEER_TRIED = text(
-    "INSERT INTO peer AS p (bureau, incarnation, last_attempt, last_error) VALUES (:bureau, 0, :now, :error)"
+    "WITH shut AS (SELECT FROM peer WHERE bureau = :bureau AND last_error IS NOT NULL"
+    " AND (last_heard IS NULL OR last_heard < last_attempt))"
+    " INSERT INTO peer AS p (bureau, incarnation, last_attempt, last_error) VALUES (:bureau, 0, :now, :error)"
     " ON CONFLICT (bureau) DO UPDATE SET last_attempt = excluded.last_attempt, last_error = excluded.last_error"
+    " RETURNING NOT EXISTS (SELECT FROM shut) AS passed_for_up"  # until now
 )
 PEER_LIST = text(
     "INSERT INTO peer AS p (bureau, incarnation, list_version, list_digest, list_at) VALUES (:bureau, 0, :version, :digest, :now)"

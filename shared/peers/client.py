@@ -11,13 +11,13 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import httpx2 as httpx  # the maintained continuation of httpx
 import structlog
-from sqlalchemy import TextClause
+from sqlalchemy import CursorResult, TextClause
 from uuid_utils.compat import uuid7
 
 from shared.contract.questions import Answer, Asked, Asker, Problem, Question
@@ -147,7 +147,8 @@ class PeerClient:
             error = f"its door did not open: {type(refused).__name__}"
         if error is not None:
             self._shut.add(bureau)
-            await self._keep(bureau, error, name="peers.note" if was_shut else DOOR_CHANGED)
+            if await self._keep(bureau, error):  # a message of before may have spoken for it meanwhile
+                self._database.committed(DOOR_CHANGED)
         elif was_shut:
             self._shut.remove(bureau)
             await self._keep(bureau, self.errors.get(bureau), name=DOOR_CHANGED)
@@ -260,12 +261,11 @@ class PeerClient:
             logger.warning("peer_gave_no_answer", peer=bureau, error=error)
         await self._keep(bureau, error)
 
-    async def _keep(self, bureau: str, error: str | None, *, name: str = "peers.note") -> None:
-        """Keep the last attempt for the operators' pages; a database that is down too must not hide the peer's fault."""
-
+    async def _keep(self, bureau: str, error: str | None, *, name: str = "peers.note") -> bool:
+        """Keep the last attempt for the operators' pages; whether the peer passed for reachable there until now."""
         shown = None if error is None else error[:MAX_ERROR_CHARACTERS]
         row = {"bureau": bureau, "now": self._database.node.machine_now(), "error": shown}
-        await self._write(PEER_TRIED, row, name=name)
+        return bool(await self._write(PEER_TRIED, row, name=name))
 
     async def _note_clock(self, bureau: str, clock: Clock) -> None:
         self.clocks[bureau] = clock
@@ -275,14 +275,18 @@ class PeerClient:
             row = {"bureau": bureau, "ahead_ms": clock.ahead_ms, "within_ms": clock.within_ms, "now": clock.at}
             await self._write(PEER_CLOCK, row, name="peers.clock")
 
-    async def _write(self, statement: TextClause, row: Mapping[str, Any], *, name: str) -> None:
-        async def unit(session: Session) -> None:
-            await session.execute(statement, row)
+    async def _write(self, statement: TextClause, row: Mapping[str, Any], *, name: str) -> Any:
+        """What the statement tells, if it tells anything. A database that is down too must not hide the peer's fault."""
+
+        async def unit(session: Session) -> Any:
+            done = cast(CursorResult[Any], await session.execute(statement, row))
+            return done.scalar_one() if done.returns_rows else None
 
         try:
-            await self._database.run(unit, name=name)
+            return await self._database.run(unit, name=name)
         except DatabaseDown:
             logger.warning("peer_not_kept", peer=row["bureau"], what=name)
+            return None
 
     async def renew(self) -> None:
         """After a new trust list: forget connections and certificates, the next question makes new ones."""

@@ -32,6 +32,11 @@ def test_only_the_database_commits() -> None:
     assert commits == ["services/bureau/schema/env.py", "shared/database/engine.py"]
 
 
+def test_statements_go_through_execute_which_first_writes_what_waits() -> None:
+    others = [name(path) for path in SOURCES if re.search(r"session\.(scalars?|stream|stream_scalars|get)\(", path.read_text())]
+    assert others == []
+
+
 def test_only_settings_and_the_harness_read_the_environment() -> None:
     readers = [name(path) for path in SOURCES if re.search(r"os\.environ|getenv", path.read_text())]
     assert all(reader.startswith(("services/harness/", "services/cli")) for reader in readers), readers

@@ -15,6 +15,7 @@ from services.bureau.console.acts.self_test import WHOLE_SECONDS
 from services.bureau.console.pages.charts import line_chart, waterfall
 from services.bureau.worker import Worker
 from shared.messaging.bus import Record
+from shared.messaging.statements import PEER_HEARD, PEER_TRIED
 from shared.peers.lists import LIST_PATH
 from tests.node.browser import Browser, form_to
 from tests.node.bureau import Bureau
@@ -379,3 +380,17 @@ async def test_a_found_row_of_a_case_leads_to_the_cases_audit(shanghai: Bureau) 
     assert f'href="/w/case/{case}/audit"' in (await auditor.get(f"/ops/audit?case={case}")).text
     assert (await auditor.get(f"/w/case/{case}/audit")).status_code == 200
     await auditor.close()
+
+
+async def test_a_peer_passes_for_up_until_it_is_tried_in_vain_and_when_it_is_heard_again(zhejiang: Bureau) -> None:
+    now = zhejiang.wiring.node.machine_now()
+
+    async def tried(seconds: int, error: str | None) -> bool:
+        row = {"bureau": "anhui", "now": now + timedelta(seconds=seconds), "error": error}
+        told = await zhejiang.wiring.database.run(lambda session: session.execute(PEER_TRIED, row), name="test")
+        return bool(told.scalar_one())
+
+    heard = {"bureau": "anhui", "incarnation": 0, "now": now + timedelta(seconds=3)}
+    assert [await tried(1, "shut"), await tried(2, "shut")] == [True, False]
+    await zhejiang.wiring.database.run(lambda session: session.execute(PEER_HEARD, heard), name="test")
+    assert [await tried(4, "shut"), await tried(5, None), await tried(6, "shut")] == [True, False, True]

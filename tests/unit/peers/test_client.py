@@ -26,11 +26,16 @@ class Kept:
         self.node = SimpleNamespace(trust=SimpleNamespace(current=trust), machine_now=lambda: datetime.now(UTC))
         self.rows: list[dict[str, Any]] = []
 
-    async def run(self, unit: Callable[[Any], Awaitable[None]], *, name: str) -> None:
-        async def execute(statement: Any, row: dict[str, Any]) -> None:
-            self.rows.append({"name": name} | row)
+        self.passes_for_up = True
+        self.told: list[str] = []
+        self.committed = self.told.append
 
-        await unit(SimpleNamespace(execute=execute))
+    async def run(self, unit: Callable[[Any], Awaitable[Any]], *, name: str) -> Any:
+        async def execute(statement: Any, row: dict[str, Any]) -> Any:
+            self.rows.append({"name": name} | row)
+            return SimpleNamespace(returns_rows="error" in row, scalar_one=lambda: self.passes_for_up)
+
+        return await unit(SimpleNamespace(execute=execute))
 
 
 @pytest.mark.parametrize("ahead", [-40.0, -0.7, 0.0, 0.4, 55.5])
@@ -66,3 +71,10 @@ async def test_the_door_tells_once_when_its_certificate_ends(tmp_path: Path) -> 
         assert kept.rows == [{"name": "peers.certificate", "bureau": "zhejiang", "ends_at": ends_at}]
         await client.look("zhejiang")
         assert kept.rows[1:][0]["error"].startswith("its door did not open")
+        assert kept.told == ["peers.door"]
+        kept.passes_for_up = False  # the operators' pages say so already: nobody is woken again
+        await client.look("zhejiang")
+        assert kept.told == ["peers.door"]
+        kept.passes_for_up = True  # heard meanwhile, of what it had said before
+        await client.look("zhejiang")
+        assert kept.told == ["peers.door", "peers.door"]
