@@ -55,14 +55,18 @@ PEERS_HEARD = select(peer.c.last_heard).where(peer.c.bureau == bindparam("bureau
 PEER_HEARD = text(
     "INSERT INTO peer AS p (bureau, incarnation, last_heard) VALUES (:bureau, :incarnation, :now)"
     " ON CONFLICT (bureau) DO UPDATE SET incarnation = greatest(p.incarnation, excluded.incarnation),"
-    " last_heard = excluded.last_heard"
+    " last_heard = excluded.last_heard, last_error = NULL"
 )
+# A peer passes for reachable while it has no last_error. Each of these tells whether it changed that.
 PEER_TRIED = text(
-    "WITH shut AS (SELECT FROM peer WHERE bureau = :bureau AND last_error IS NOT NULL"
-    " AND (last_heard IS NULL OR last_heard < last_attempt))"
+    "WITH shut AS (SELECT FROM peer WHERE bureau = :bureau AND last_error IS NOT NULL)"
     " INSERT INTO peer AS p (bureau, incarnation, last_attempt, last_error) VALUES (:bureau, 0, :now, :error)"
     " ON CONFLICT (bureau) DO UPDATE SET last_attempt = excluded.last_attempt, last_error = excluded.last_error"
-    " RETURNING NOT EXISTS (SELECT FROM shut) AS passed_for_up"  # until now
+    " RETURNING NOT EXISTS (SELECT FROM shut)"
+)
+PEER_ANSWERED = text("UPDATE peer SET last_error = NULL WHERE bureau = :bureau AND last_error IS NOT NULL RETURNING true")
+PEER_OPENED = text(
+    "UPDATE peer SET last_error = :error WHERE bureau = :bureau AND starts_with(last_error, :door_error) RETURNING true"
 )
 PEER_LIST = text(
     "INSERT INTO peer AS p (bureau, incarnation, list_version, list_digest, list_at) VALUES (:bureau, 0, :version, :digest, :now)"

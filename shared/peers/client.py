@@ -25,7 +25,7 @@ from shared.contract.registry import ContentError, decode_answer, encode_questio
 from shared.database import Database, DatabaseDown, Session
 from shared.envelope import ENVELOPE_LIMIT_BYTES, EnvelopeError, Opened, Place, Refused, TooLarge, open_envelope, seal
 from shared.envelope.form import read_base64_object
-from shared.messaging.statements import PEER_CERTIFICATE, PEER_CLOCK, PEER_LIST, PEER_TRIED
+from shared.messaging.statements import PEER_ANSWERED, PEER_CERTIFICATE, PEER_CLOCK, PEER_LIST, PEER_OPENED, PEER_TRIED
 from shared.telemetry import current_traceparent
 
 CONNECT_SECONDS = 2.0
@@ -35,7 +35,8 @@ REPEATS = 2  # a restarting peer or a lost connection; each repeat is a new ques
 PAUSE_SECONDS = 0.1
 CONTENT_TYPE = "application/jose"
 AS_SENT = {"accept-encoding": "identity"}  # what unpacks to a thousand times its size would not be cut in time
-DOOR_CHANGED = "peers.door"  # the unit of work that pages want to hear of
+DOOR_CHANGED = "peers.door"  # what pages want to hear of, as if it were a unit's name
+DOOR_ERROR = "its door did not open"
 LOOK_EVERY_SECONDS = 5.0  # an operator sees within ten seconds that a peer's door is shut
 LOOK_SECONDS = 2.0  # TCP and TLS; a door that needs longer is as good as shut
 MAX_ERROR_CHARACTERS = 200
@@ -102,7 +103,8 @@ class PeerClient:
         self._transport_to = transport_to
         self._counted = counted
         self._clients: dict[str, httpx.AsyncClient] = {}
-        self._shut: set[str] = set()  # whose door did not open when we looked last
+        self._doors_open: set[str] = set()  # whose door opened when this process looked last
+        self._answering: set[str] = set()  # who has answered this process: what an earlier one noted of it is over
         self._certificates: dict[str, int] = {}  # by bureau: when the one that its door showed ends
         self._clock_noted: dict[str, datetime] = {}
         self.clocks: dict[str, Clock] = {}  # by bureau, of its last signed answer
@@ -121,8 +123,9 @@ class PeerClient:
             await self._note(bureau, down.reason)
             raise
         self._counted(bureau, name, "answered")
-        if self.errors.pop(bureau, None):
-            await self._note(bureau, None)
+        if self.errors.pop(bureau, None) or bureau not in self._answering:
+            self._answering.add(bureau)
+            await self._change(PEER_ANSWERED, {"bureau": bureau})
         return told
 
     async def look(self, bureau: str) -> None:
@@ -133,7 +136,7 @@ class PeerClient:
         address = urlsplit("" if listed is None else listed.peer)
         if self._transport_to is not None or address.scheme != "https" or address.hostname is None:
             return
-        error, was_shut, ends_at = None, bureau in self._shut, None
+        error, ends_at = None, None
         try:
             async with asyncio.timeout(LOOK_SECONDS):
                 _, writer = await asyncio.open_connection(
@@ -142,20 +145,20 @@ class PeerClient:
                 ends_at = _end_of_certificate(writer.get_extra_info("ssl_object"))
                 writer.close()
         except TimeoutError:
-            error = f"its door did not open within {LOOK_SECONDS:.0f} s"
+            error = f"{DOOR_ERROR} within {LOOK_SECONDS:.0f} s"
         except (OSError, EnvelopeError) as refused:
-            error = f"its door did not open: {type(refused).__name__}"
+            error = f"{DOOR_ERROR}: {type(refused).__name__}"
         if error is not None:
-            self._shut.add(bureau)
-            if await self._keep(bureau, error):  # a message of before may have spoken for it meanwhile
-                self._database.committed(DOOR_CHANGED)
-        elif was_shut:
-            self._shut.remove(bureau)
-            await self._keep(bureau, self.errors.get(bureau), name=DOOR_CHANGED)
+            self._doors_open.discard(bureau)
+            await self._keep(bureau, error)
+        elif bureau not in self._doors_open:
+            self._doors_open.add(bureau)
+            row = {"bureau": bureau, "error": self.errors.get(bureau), "door_error": DOOR_ERROR}
+            await self._change(PEER_OPENED, row)
         if ends_at is not None and self._certificates.get(bureau) != ends_at:
             self._certificates[bureau] = ends_at
-            row = {"bureau": bureau, "ends_at": datetime.fromtimestamp(ends_at, UTC)}
-            await self._write(PEER_CERTIFICATE, row, name="peers.certificate")
+            ends = datetime.fromtimestamp(ends_at, UTC)
+            await self._write(PEER_CERTIFICATE, {"bureau": bureau, "ends_at": ends}, name="peers.certificate")
 
     async def note_list(self, bureau: str, *, version: int, digest: str) -> None:
         """Which trust list the peer serves now."""
@@ -254,18 +257,21 @@ class PeerClient:
             )
         return self._clients[bureau]
 
-    async def _note(self, bureau: str, error: str | None) -> None:
-        """Why a question got no answer, or that one did."""
-        if error is not None:
-            self.errors[bureau] = error
-            logger.warning("peer_gave_no_answer", peer=bureau, error=error)
+    async def _note(self, bureau: str, error: str) -> None:
+        """Why a question got no answer."""
+        self.errors[bureau] = error
+        logger.warning("peer_gave_no_answer", peer=bureau, error=error)
         await self._keep(bureau, error)
 
-    async def _keep(self, bureau: str, error: str | None, *, name: str = "peers.note") -> bool:
-        """Keep the last attempt for the operators' pages; whether the peer passed for reachable there until now."""
-        shown = None if error is None else error[:MAX_ERROR_CHARACTERS]
-        row = {"bureau": bureau, "now": self._database.node.machine_now(), "error": shown}
-        return bool(await self._write(PEER_TRIED, row, name=name))
+    async def _keep(self, bureau: str, error: str) -> None:
+        """Keep the last attempt for the operators' pages."""
+        now = self._database.node.machine_now()
+        await self._change(PEER_TRIED, {"bureau": bureau, "now": now, "error": error[:MAX_ERROR_CHARACTERS]})
+
+    async def _change(self, statement: TextClause, row: Mapping[str, Any]) -> None:
+        """Whether the peer passes for reachable: open pages hear of it when that changes, not of each look."""
+        if await self._write(statement, row, name="peers.note"):
+            self._database.committed(DOOR_CHANGED)
 
     async def _note_clock(self, bureau: str, clock: Clock) -> None:
         self.clocks[bureau] = clock
@@ -280,7 +286,7 @@ class PeerClient:
 
         async def unit(session: Session) -> Any:
             done = cast(CursorResult[Any], await session.execute(statement, row))
-            return done.scalar_one() if done.returns_rows else None
+            return done.scalar_one_or_none() if done.returns_rows else None
 
         try:
             return await self._database.run(unit, name=name)

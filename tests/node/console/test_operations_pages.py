@@ -9,13 +9,15 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
+from sqlalchemy import TextClause
 from uuid_utils.compat import uuid7
 
 from services.bureau.console.acts.self_test import WHOLE_SECONDS
 from services.bureau.console.pages.charts import line_chart, waterfall
 from services.bureau.worker import Worker
 from shared.messaging.bus import Record
-from shared.messaging.statements import PEER_HEARD, PEER_TRIED
+from shared.messaging.statements import PEER_ANSWERED, PEER_HEARD, PEER_OPENED, PEER_TRIED
+from shared.peers.client import DOOR_ERROR
 from shared.peers.lists import LIST_PATH
 from tests.node.browser import Browser, form_to
 from tests.node.bureau import Bureau
@@ -382,15 +384,19 @@ async def test_a_found_row_of_a_case_leads_to_the_cases_audit(shanghai: Bureau) 
     await auditor.close()
 
 
-async def test_a_peer_passes_for_up_until_it_is_tried_in_vain_and_when_it_is_heard_again(zhejiang: Bureau) -> None:
+async def test_a_peer_passes_for_up_until_it_is_tried_in_vain_and_when_it_is_heard_or_opens_again(zhejiang: Bureau) -> None:
+    async def changed(statement: TextClause, **more: Any) -> bool | None:
+        row = {"bureau": "anhui"} | more
+        told = await zhejiang.wiring.database.run(lambda session: session.execute(statement, row), name="test")
+        return told.scalar_one_or_none() if told.returns_rows else None
+
     now = zhejiang.wiring.node.machine_now()
-
-    async def tried(seconds: int, error: str | None) -> bool:
-        row = {"bureau": "anhui", "now": now + timedelta(seconds=seconds), "error": error}
-        told = await zhejiang.wiring.database.run(lambda session: session.execute(PEER_TRIED, row), name="test")
-        return bool(told.scalar_one())
-
-    heard = {"bureau": "anhui", "incarnation": 0, "now": now + timedelta(seconds=3)}
-    assert [await tried(1, "shut"), await tried(2, "shut")] == [True, False]
-    await zhejiang.wiring.database.run(lambda session: session.execute(PEER_HEARD, heard), name="test")
-    assert [await tried(4, "shut"), await tried(5, None), await tried(6, "shut")] == [True, False, True]
+    shut: dict[str, Any] = {"now": now, "error": f"{DOOR_ERROR}: refused"}
+    opened: dict[str, Any] = {"error": None, "door_error": DOOR_ERROR}
+    assert [await changed(PEER_TRIED, **shut), await changed(PEER_TRIED, **shut)] == [True, False]
+    await changed(PEER_HEARD, incarnation=0, now=now)
+    assert [await changed(PEER_TRIED, **shut), await changed(PEER_OPENED, **opened)] == [True, True]
+    assert await changed(PEER_OPENED, **opened) is None
+    assert await changed(PEER_TRIED, now=now, error="no answer within 5 s") is True
+    assert await changed(PEER_OPENED, **opened) is None  # a door that opens is no answer yet
+    assert [await changed(PEER_ANSWERED), await changed(PEER_ANSWERED)] == [True, None]

@@ -81,6 +81,14 @@ async def test_a_peer_that_answers_again_is_no_longer_blamed(zhejiang: Bureau) -
     assert peer["last_error"] is None
 
 
+async def test_a_peer_that_an_earlier_process_blamed_is_no_longer_when_it_answers_this_one(zhejiang: Bureau) -> None:
+    case = await received(zhejiang)
+    await zhejiang.rows("UPDATE peer SET last_error = 'blamed', last_attempt = now() RETURNING bureau")
+    await zhejiang.done(O_VERIFIER, case, "seal", {"applicant_confirms": True})
+    (peer,) = (await zhejiang.ask("D33005", "GET", "/api/v1/operations/peers")).json()["peers"]
+    assert peer["last_error"] is None
+
+
 async def test_the_operator_of_the_destination_sees_what_is_owed_too(shanghai: Bureau) -> None:
     await approved(shanghai)
     assert len((await shanghai.ask(OPERATOR, "GET", "/api/v1/owed")).json()["owed"]) == 1

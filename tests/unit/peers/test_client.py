@@ -15,25 +15,25 @@ from shared.database import Database
 from shared.envelope import certificate_end, tls_client_context, tls_server_context
 from shared.envelope.ceremony import BureauEntry, current_list, make_federation
 from shared.peers import Clock, PeerClient
+from shared.peers.client import DOOR_ERROR
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 
 
 class Kept:
-    """A database that only remembers what it was told to keep."""
+    """A database that remembers what it was told to keep; `changes`: whether pages would show something else after it."""
 
     def __init__(self, trust: Any) -> None:
         self.node = SimpleNamespace(trust=SimpleNamespace(current=trust), machine_now=lambda: datetime.now(UTC))
         self.rows: list[dict[str, Any]] = []
-
-        self.passes_for_up = True
+        self.changes = True
         self.told: list[str] = []
         self.committed = self.told.append
 
     async def run(self, unit: Callable[[Any], Awaitable[Any]], *, name: str) -> Any:
         async def execute(statement: Any, row: dict[str, Any]) -> Any:
             self.rows.append({"name": name} | row)
-            return SimpleNamespace(returns_rows="error" in row, scalar_one=lambda: self.passes_for_up)
+            return SimpleNamespace(returns_rows=name == "peers.note", scalar_one_or_none=lambda: self.changes)
 
         return await unit(SimpleNamespace(execute=execute))
 
@@ -50,7 +50,7 @@ def test_the_true_difference_lies_within_what_is_said(ahead: float, way_ms: int,
     assert clock.within_ms == 500 + way_ms
 
 
-async def test_the_door_tells_once_when_its_certificate_ends(tmp_path: Path) -> None:
+async def test_the_door_tells_once_that_it_opens_and_when_its_certificate_ends(tmp_path: Path) -> None:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         door = f"https://127.0.0.1:{listening.getsockname()[1]}"
@@ -68,13 +68,15 @@ async def test_the_door_tells_once_when_its_certificate_ends(tmp_path: Path) -> 
             await client.look("zhejiang")
             await client.look("zhejiang")
         ends_at = datetime.fromtimestamp(certificate_end(folder / "zhejiang" / "tls" / "leaf.pem"), UTC)
-        assert kept.rows == [{"name": "peers.certificate", "bureau": "zhejiang", "ends_at": ends_at}]
+        opened = {"name": "peers.note", "bureau": "zhejiang", "error": None, "door_error": DOOR_ERROR}
+        assert kept.rows == [opened, {"name": "peers.certificate", "bureau": "zhejiang", "ends_at": ends_at}]
+        assert kept.told == ["peers.door"]  # an earlier process had found it shut
         await client.look("zhejiang")
-        assert kept.rows[1:][0]["error"].startswith("its door did not open")
-        assert kept.told == ["peers.door"]
-        kept.passes_for_up = False  # the operators' pages say so already: nobody is woken again
+        assert kept.rows[2]["error"].startswith(DOOR_ERROR)
+        assert kept.told == ["peers.door"] * 2
+        kept.changes = False  # the operators' pages say so already: nobody is woken again
         await client.look("zhejiang")
-        assert kept.told == ["peers.door"]
-        kept.passes_for_up = True  # heard meanwhile, of what it had said before
+        assert len(kept.told) == 2
+        kept.changes = True  # heard meanwhile, of what it had said before
         await client.look("zhejiang")
-        assert kept.told == ["peers.door", "peers.door"]
+        assert len(kept.told) == 3

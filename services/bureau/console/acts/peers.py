@@ -31,7 +31,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class PeerState:
-    """One peer; `is_up` is None while nothing was tried or heard."""
+    """One peer; `last_error`: why it passes for unreachable now; `is_up` is None while nothing was tried or heard."""
 
     bureau: str
     last_heard: datetime | None
@@ -56,7 +56,7 @@ class PeerState:
 
     @property
     def is_up(self) -> bool | None:
-        if self.last_error and (self.last_heard is None or self.last_attempt is None or self.last_heard < self.last_attempt):
+        if self.last_error:
             return False
         return None if self.last_heard is None and self.last_attempt is None else True
 

@@ -98,7 +98,7 @@ def links(call: Call, heard: Any) -> list[dict[str, Any]]:
     found = []
     for bureau in (one.code for one in node.trust.current.bureaus if one.code != node.bureau and one.gone_at is None):
         at, tried, error = (known.get(bureau, {}).get(name) for name in ("last_heard", "last_attempt", "last_error"))
-        if error and tried and (at is None or tried > at):
+        if error:
             state = "down"
         elif at is not None and node.machine_now() - at < SILENT_AFTER:
             state = "heard"
