@@ -15,7 +15,7 @@ from services.bureau.access.development import build_development_provider
 from services.bureau.access.sessions import LoginTransaction
 from services.bureau.console import api as console_api
 from services.bureau.console import pages as console_pages
-from services.bureau.console.chrome import Chrome
+from services.bureau.console.pages.chrome import Chrome
 from services.bureau.population import api as population_api
 from services.bureau.population import pages as population_pages
 from services.bureau.stations import acts as stations

@@ -222,20 +222,19 @@ class Worker:
         """Whether each peer's door opens: who is asked nothing would pass for reachable."""
         wiring = self._wiring
         while True:
-            await asyncio.gather(*(wiring.peers.look(one.code) for one in self._others()))
+            await asyncio.gather(*(wiring.peers.look(one.code) for one in self._peers()))
             wiring.health.progressed("peers")
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
-    def _others(self) -> list[Bureau]:
-        members = self._wiring.node.trust.current.bureaus
-        return [one for one in members if one.code != self._wiring.settings.bureau and one.gone_at is None]
+    def _peers(self) -> list[Bureau]:
+        return self._wiring.node.trust.current.peers_of(self._wiring.settings.bureau)
 
     def _all_have_our_list(self) -> bool:
         ours = self._wiring.node.trust.current
-        return all(self._told.get(one.code) == ListTold(ours.version, ours.digest) for one in self._others())
+        return all(self._told.get(one.code) == ListTold(ours.version, ours.digest) for one in self._peers())
 
     async def _ask_peers(self) -> None:
-        for bureau in self._others():
+        for bureau in self._peers():
             await self._look_at(bureau)
 
     async def _take_up_list(self) -> None:

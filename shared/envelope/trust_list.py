@@ -148,6 +148,10 @@ class TrustList(BaseModel):
         """The member of that code; None when there is none."""
         return next((bureau for bureau in self.bureaus if bureau.code == code), None)
 
+    def peers_of(self, code: str) -> list[Bureau]:
+        """The members that are not gone, but for this one."""
+        return [bureau for bureau in self.bureaus if bureau.gone_at is None and bureau.code != code]
+
     @cached_property
     def _encryption_keys(self) -> dict[str, list[TrustedKey]]:
         by_bureau: dict[str, list[TrustedKey]] = {}

@@ -63,16 +63,19 @@ class Cast:
 
     async def until(self, bureau: str, officer: str, receipt: Receipt, state: str) -> None:
         """Wait until a message has brought the case there."""
-        headers = {"Authorization": f"Bearer {await self.officers.token(bureau, officer)}"}
         ends_at = asyncio.get_running_loop().time() + PATIENCE_SECONDS
         states: Any = None
         while asyncio.get_running_loop().time() < ends_at:
-            answer = await self.officers._clients[bureau].get(f"{CASES}/{receipt.case}", headers=headers)
-            states = answer.json().get("states")
+            states = (await self.standing(bureau, officer, receipt)).get("states")
             if states == [state]:
                 return
             await asyncio.sleep(PAUSE_SECONDS)
         raise AssertionError(f"{bureau}: {states} instead of {state}")
+
+    async def standing(self, bureau: str, officer: str, receipt: Receipt) -> Any:
+        """The case as the API tells it."""
+        headers = {"Authorization": f"Bearer {await self.officers.token(bureau, officer)}"}
+        return (await self.officers._clients[bureau].get(f"{CASES}/{receipt.case}", headers=headers)).json()
 
     async def to_review(self, receipt: Receipt) -> None:
         for act in ("accept", "submit"):

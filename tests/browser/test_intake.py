@@ -5,9 +5,10 @@ from typing import Any, cast
 
 from services.bureau.access.sessions import LOGIN
 from services.harness.processes import Federation
-from tests.browser.cast import Cast
+from tests.browser.cast import OLD, SPONSOR, Cast
 from tests.browser.conftest import Come
 from tests.browser.look import Person, look
+from tests.browser.test_story import fill
 
 NAME = '[id="applicant.name"]'
 SEND = "main form[data-draft] button.primary"
@@ -19,6 +20,20 @@ async def begin(officer: Person, bureau: str, badge_no: str) -> str:
     await officer.log_in(bureau, badge_no, "/w/intake")
     await officer.click("form[action='/w/intake'] button")
     return officer.page.url
+
+
+async def to_the_check(officer: Person, number: str) -> None:
+    """From the first step, where the name stands already, over the others."""
+    await fill(officer, {"applicant.citizen_id_no": number})
+    await officer.page.select_option('[id="applicant_page.bureau"]', OLD.bureau)
+    await officer.page.wait_for_selector(f'option[value="{OLD.station}"]', state="attached")
+    await fill(officer, {"origin.station_code": OLD.station, "origin.address": "演示路1号"})
+    await officer.click(SEND)
+    sponsor = {"sponsor.name": SPONSOR.name, "sponsor.citizen_id_no": SPONSOR.citizen_id_no}
+    home = {"destination.address": "演示路2号", "applicant.relation_to_head_code": "02", "notice_signed": "yes"}
+    await fill(officer, {"reason_code": "SPOUSE", **sponsor, **home})
+    await officer.click(SEND)
+    await officer.click(SEND)
 
 
 async def test_enter_that_chooses_a_word_does_not_send_the_intake(come: Come, troupe: Cast) -> None:

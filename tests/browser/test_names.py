@@ -4,10 +4,10 @@ import pytest
 from playwright.async_api import expect
 
 from shared.contract.fields import NAME_MAX_CHARS
-from tests.browser.cast import HOME, OLD, RARE, SPONSOR, Cast
+from tests.browser.cast import HOME, OLD, RARE, Cast
 from tests.browser.conftest import Come
 from tests.browser.look import Person, look
-from tests.browser.test_intake import NAME, SEND, begin
+from tests.browser.test_intake import NAME, SEND, begin, to_the_check
 from tests.browser.test_story import fill
 from tests.real.people import Person as Resident
 
@@ -29,16 +29,8 @@ MANY = 50  # characters that every field for a name takes at least (ui.md 14)
 async def take(officer: Person, mover: Resident) -> str:
     """An intake of `mover`, looked up and submitted; the number of the case."""
     await begin(officer, "shanghai", HOME.counter)
-    await fill(officer, {"applicant.citizen_id_no": mover.citizen_id_no, "applicant.name": mover.name})
-    await officer.page.select_option('[id="applicant_page.bureau"]', OLD.bureau)
-    await officer.page.wait_for_selector(f'option[value="{OLD.station}"]', state="attached")
-    await fill(officer, {"origin.station_code": OLD.station, "origin.address": "演示路1号"})
-    await officer.click(SEND)
-    sponsor = {"sponsor.name": SPONSOR.name, "sponsor.citizen_id_no": SPONSOR.citizen_id_no}
-    home = {"destination.address": "演示路2号", "applicant.relation_to_head_code": "02", "notice_signed": "yes"}
-    await fill(officer, {"reason_code": "SPOUSE", **sponsor, **home})
-    await officer.click(SEND)
-    await officer.click(SEND)
+    await fill(officer, {"applicant.name": mover.name})
+    await to_the_check(officer, mover.citizen_id_no)
     await officer.click("button[value=look_up]")
     told = officer.page.locator("#origin")
     await expect(told).to_contain_text(mover.name)

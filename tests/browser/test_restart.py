@@ -6,11 +6,10 @@ import re
 from playwright.async_api import expect
 
 from services.harness.processes import Federation, NodeProcess
-from tests.browser.cast import AGAIN, HOME, OLD, SPONSOR, Cast
+from tests.browser.cast import AGAIN, HOME, Cast
 from tests.browser.conftest import Come
-from tests.browser.look import Person, look
-from tests.browser.test_intake import NAME, SEND, begin
-from tests.browser.test_story import fill
+from tests.browser.look import look
+from tests.browser.test_intake import NAME, begin, to_the_check
 
 TOLD_MS, BACK_MS, SOON_MS = 5_000, 10_000, 10_000
 FOCUS, LOST = "document.activeElement.id", "#lost"
@@ -19,20 +18,6 @@ FOCUS, LOST = "document.activeElement.id", "#lost"
 async def start_again(node: NodeProcess) -> None:
     node.start()
     await asyncio.to_thread(node.wait_ready)
-
-
-async def to_the_check(officer: Person, number: str) -> None:
-    """The rest of the first step, and the others."""
-    await fill(officer, {"applicant.citizen_id_no": number})
-    await officer.page.select_option('[id="applicant_page.bureau"]', OLD.bureau)
-    await officer.page.wait_for_selector(f'option[value="{OLD.station}"]', state="attached")
-    await fill(officer, {"origin.station_code": OLD.station, "origin.address": "演示路1号"})
-    await officer.click(SEND)
-    sponsor = {"sponsor.name": SPONSOR.name, "sponsor.citizen_id_no": SPONSOR.citizen_id_no}
-    home = {"destination.address": "演示路2号", "applicant.relation_to_head_code": "02", "notice_signed": "yes"}
-    await fill(officer, {"reason_code": "SPOUSE", **sponsor, **home})
-    await officer.click(SEND)
-    await officer.click(SEND)
 
 
 async def test_a_killed_node_costs_neither_text_nor_place_and_what_is_sent_counts_once(

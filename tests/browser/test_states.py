@@ -123,11 +123,14 @@ async def test_an_act_without_its_reason_is_not_done_and_says_what_is_missing(
     officer.page.on("dialog", lambda dialog: dialog.accept())
     await officer.log_in(bureau, badge)
     for state, page, form in forms:
-        await officer.go(bureau, f"/w/case/{troupe.receipts[state].case}/{page}")
+        receipt = troupe.receipts[state]
+        before = await troupe.standing(bureau, badge, receipt)
+        await officer.go(bureau, f"/w/case/{receipt.case}/{page}")
         sent = f"form[action$='/{form}']"
         await officer.page.eval_on_selector(sent, "one => { one.noValidate = true }")  # what the browser would keep back itself
         await officer.click(f"{sent} button:not([type=button])")
         await see_errors(officer)
+        assert await troupe.standing(bureau, badge, receipt) == before
 
 
 @LANGUAGES
@@ -155,6 +158,7 @@ async def test_who_may_not_is_told_who_may(come: Come, troupe: Cast, screenshots
     officer = await come(language)
     await officer.log_in("shanghai", "D31005", "/ops")
     assert await officer.go("shanghai", "/w/intake") == 403
+    assert {"zh": "窗口民警", "en": "counter officer"}[language] in await officer.page.inner_text("main")
     assert await look(officer) == []
     await officer.picture(screenshots, "forbidden")
 

@@ -59,18 +59,7 @@ def test_a_members_state_is_assigned_in_one_place_only() -> None:
 
 
 def test_files_of_a_slice_have_the_common_names() -> None:
-    allowed = {
-        "__init__",
-        "states",
-        "rules",
-        "tables",
-        "acts",
-        "inbound",
-        "questions",
-        "api",
-        "pages",
-        "chrome",
-    }  # chrome: what is around every page, console's alone
+    allowed = {"__init__", "states", "rules", "tables", "acts", "inbound", "questions", "api", "pages"}
     slices = {"population", "stations", "transfers", "console"}
     strangers = [
         name(path)

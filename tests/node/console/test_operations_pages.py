@@ -15,6 +15,7 @@ from uuid_utils.compat import uuid7
 from services.bureau.console.acts.self_test import WHOLE_SECONDS
 from services.bureau.console.pages.charts import line_chart, waterfall
 from services.bureau.worker import Worker
+from shared.contract.questions import PlaceState, TransferState, TransferStateAnswer
 from shared.messaging.bus import Record
 from shared.messaging.statements import PEER_ANSWERED, PEER_HEARD, PEER_OPENED, PEER_TRIED
 from shared.peers.client import DOOR_ERROR
@@ -297,6 +298,15 @@ async def test_the_way_of_a_case_has_its_steps_and_no_persons(operator: Browser,
     assert "It knows no such case with us." in page.text  # what the peer of these tests answers
     assert "D31001" not in page.text
     assert (await operator.get("/ops/cases/00000000-0000-7000-8000-000000000000")).status_code == 404
+
+
+async def test_the_way_of_a_case_says_in_words_how_it_stands_at_the_other_bureau(operator: Browser, shanghai: Bureau) -> None:
+    case, _ = await approved(shanghai)
+    states = (PlaceState(place=1, state="RECEIVED"), PlaceState(place=2, state="UNHEARD_OF"))
+    shanghai.peers.answers[TransferState] = lambda question: TransferStateAnswer(side="origin", states=states)
+    page = await operator.get(f"/ops/cases/{case}?lang=en")
+    assert re.search(r"member 1:\s*Move-out being verified<", page.text)
+    assert re.search(r"member 2:\s*UNHEARD_OF<", page.text)  # of a later version: as it was told
 
 
 async def test_looks_at_a_case_are_folded_away_from_its_way(operator: Browser, shanghai: Bureau) -> None:

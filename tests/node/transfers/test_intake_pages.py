@@ -1,7 +1,7 @@
 """窗口受理 on pages: step by step, kept at the server, submitted once; the origin is asked for the open case."""
 
 import re
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,12 +9,12 @@ import pytest
 from services.bureau.stations import acts as stations
 from services.bureau.transfers import acts
 from shared.contract.messages import DirectoryPublished
-from shared.contract.records import Station
 from tests.node.browser import Browser, form_to
 from tests.node.bureau import Bureau
 from tests.node.conftest import VERSION, Browse
 from tests.node.people import LI, WANG, ZHAPU, person
 from tests.node.transfers.cases import COUNTER, application, opened
+from tests.unit.transfers.listed import stations as listed_stations
 
 APPLICANT = {
     "applicant.citizen_id_no": WANG.citizen_id_no,
@@ -227,7 +227,7 @@ async def test_the_stations_are_those_that_the_other_bureau_publishes(quiet_shan
 
 async def test_among_many_stations_the_way_leads_over_city_and_district(shanghai: Bureau, browse: Browse) -> None:
     """As a real province publishes them; the same with a button where no script runs."""
-    listed = [*many_stations("330482", 60), *many_stations("330421", 5), *many_stations("330127", 30)]
+    listed = [*listed_stations("330482", 60), *listed_stations("330421", 5), *listed_stations("330127", 30)]
     published = DirectoryPublished(
         bureau="zhejiang", version=VERSION + 1, published_at=shanghai.machine.now(), stations=tuple(listed)
     )
@@ -255,21 +255,6 @@ async def test_among_many_stations_the_way_leads_over_city_and_district(shanghai
     back = form_to(await browser.get(f"{where}/applicant"), f"{where}/applicant").fields
     assert back["origin.station_code"] == listed[59].code
     assert listed[59].name in (await browser.get(f"{where}/check")).text
-
-
-def many_stations(division: str, count: int) -> list[Station]:
-    return [
-        Station(
-            code=f"{division}{number:04d}00",
-            name=f"演示第{number}派出所",
-            address="演示路",
-            division_code=division,
-            longitude=121,
-            latitude=31,
-            valid_from=date(1996, 7, 1),
-        )
-        for number in range(1, count + 1)
-    ]
 
 
 @pytest.mark.parametrize(("down", "shown"), [(False, "未在该地登记"), (True, "对端暂无应答")])

@@ -1,27 +1,11 @@
 """省 → 市 → 区 → 派出所: so few stations are listed at once, of so many the officer chooses his way."""
 
 from collections.abc import Iterable
-from datetime import date
 
 from services.bureau.transfers.rules.places import AT_ONCE, Places, narrowed
-from shared.contract.records import Station
+from tests.unit.transfers.listed import stations
 
 PINGHU, JIASHAN, CHUNAN, JINSHAN, XUHUI = "330482", "330421", "330127", "310116", "310104"
-
-
-def stations(division: str, count: int) -> list[Station]:
-    return [
-        Station(
-            code=f"{division}{number:04d}00",
-            name=f"第{number}派出所",
-            address="演示路",
-            division_code=division,
-            longitude=121,
-            latitude=31,
-            valid_from=date(1996, 7, 1),
-        )
-        for number in range(1, count + 1)
-    ]
 
 
 def shown(places: Places) -> int:

@@ -8,14 +8,16 @@ from sqlalchemy import Row, text
 
 from shared.database import Session
 
+# An event's id is a UUIDv7 that the sender draws when it records the fact: its first 48 bits are that moment in milliseconds.
+RECORDED_AT = "('x' || left(replace(event_id::text, '-', ''), 12))::bit(48)::bigint / 1000.0"
 LOOKED_AT = 200  # of the newest receipts; each costs one look-up by its key
 
-# A reply is told by its time: its id is a UUIDv7, drawn by its sender when it was recorded. What we had recorded last by then,
-# for that bureau about that case, is what it answers; only what came first after it is the reply, not what was said again.
+# A reply is told by the time at which it was recorded. What we had recorded last by then, for that bureau about that case, is
+# what it answers; only what came first after it is the reply, not what was said again.
 # OFFSET 0: of the indexes only that of keys may be read for it; those of sender and time hold a good part of the table.
 NEWEST = text(
-    "WITH newest AS (SELECT sender, key, type, outcome, received_at, applied_at, to_timestamp("
-    " ('x' || left(replace(event_id::text, '-', ''), 12))::bit(48)::bigint / 1000.0) AS replied_at"
+    "WITH newest AS (SELECT sender, key, type, outcome, received_at, applied_at,"  # noqa: S608  # a constant of ours
+    f" to_timestamp({RECORDED_AT}) AS replied_at"
     " FROM receipt WHERE received_at <= CAST(:now AS timestamptz) ORDER BY received_at DESC LIMIT CAST(:looked AS int))"
     " SELECT r.sender, r.key, r.replied_at, r.received_at, r.applied_at, o.created_at, o.sent_at FROM newest AS r"
     " CROSS JOIN LATERAL (SELECT created_at, sent_at FROM outbox WHERE key = r.key AND split_part(topic, '.', 1) = r.sender"

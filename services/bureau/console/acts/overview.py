@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, bindparam, func, select, text
 
-from services.bureau.console.acts.exchange import Exchange, newest_exchange
+from services.bureau.console.acts.exchange import RECORDED_AT, Exchange, newest_exchange
 from services.bureau.console.acts.node import LETTERS
 from services.bureau.console.acts.peers import PeerState, peer_state
 from services.bureau.stations import acts as stations
@@ -28,12 +28,11 @@ SENT_LOOKED_AT = 20_000  # of the newest outbox rows: an hour at six a second; n
 FEED_ROWS = 7
 NEW_LETTERS_SHOWN = 100
 
-# An event's id is a UUIDv7 that the sender draws when it records the fact: its first 48 bits are that moment in milliseconds.
 DELAYS = text(
-    "SELECT sender, ago, count(*) AS messages, percentile_cont(0.95) WITHIN GROUP (ORDER BY delay) AS p95 FROM ("
+    "SELECT sender, ago, count(*) AS messages,"  # noqa: S608  # a constant of ours
+    " percentile_cont(0.95) WITHIN GROUP (ORDER BY delay) AS p95 FROM ("
     " SELECT sender, floor(extract(epoch FROM (CAST(:now AS timestamptz) - received_at)) / CAST(:bucket AS int))::int AS ago,"
-    " greatest(0, extract(epoch FROM received_at)"
-    " - ('x' || left(replace(event_id::text, '-', ''), 12))::bit(48)::bigint / 1000.0) AS delay"
+    f" greatest(0, extract(epoch FROM received_at) - {RECORDED_AT}) AS delay"
     " FROM receipt WHERE received_at > CAST(:since AS timestamptz) AND received_at <= CAST(:now AS timestamptz)"
     " AND type LIKE '%.message') AS r GROUP BY GROUPING SETS ((sender, ago), (sender), (ago), ())"
 )
@@ -157,7 +156,7 @@ async def read_snapshot(session: Session) -> Snapshot:
     whole = next((row for row in delays if row.sender is None and row.ago is None), None)
     by_peer = {row.sender: row for row in delays if row.sender is not None and row.ago is None}
     trust = session.node.trust.current
-    others = [one.code for one in trust.bureaus if one.code != session.node.bureau and one.gone_at is None]
+    others = [one.code for one in trust.peers_of(session.node.bureau)]
     peers = [
         peer_state(one, trust, heard=heard.get(one), unsent=unsent.get(one), delay=by_peer.get(one), owed=theirs)
         for one in others

@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 from services.bureau.access.calls import ROLE_NAMES, Call, public
 from services.bureau.access.development import LOOPBACK_NAMES
 from services.bureau.access.page_calls import page
-from services.bureau.console.chrome import home_of
+from services.bureau.console.pages.chrome import home_of
 from shared.web import pages_of
 
 DEMO_FILE = "demo.json"

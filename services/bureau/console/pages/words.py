@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from services.bureau.transfers.pages.words import OWED_KINDS, act_name
+from services.bureau.transfers.pages.words import HAPPENED, OWED_KINDS, state_told
 from services.bureau.transfers.rules.possible import CASE_ACTS
 from shared.identifiers.texts import N_
 
@@ -50,9 +50,12 @@ def action_name(action: str, say: Callable[..., str]) -> str:
     """What the audit log's action is called; its code where nobody has named it."""
     if action in ACTIONS:
         return say(ACTIONS[action])
-    if action.startswith("transfers.") and act_name(action, lambda text: "") == "":  # it has a word for it
-        return act_name(action, say)
+    slice_name, _, word = action.partition(".")
+    if slice_name == "transfers" and word in HAPPENED:
+        return say(HAPPENED[word])
     return say(_LABELS[action]) if action in _LABELS else action
 
 
-WORDS: Final[Mapping[str, Any]] = MappingProxyType({"owed_kinds": OWED_KINDS, "action_name": action_name})
+WORDS: Final[Mapping[str, Any]] = MappingProxyType(
+    {"owed_kinds": OWED_KINDS, "action_name": action_name, "state_told": state_told}
+)

@@ -96,7 +96,7 @@ def links(call: Call, heard: Any) -> list[dict[str, Any]]:
     """How it stands with each other bureau: heard lately, silent, or not answering."""
     node, known = call.wiring.node, {one["bureau"]: one for one in heard}
     found = []
-    for bureau in (one.code for one in node.trust.current.bureaus if one.code != node.bureau and one.gone_at is None):
+    for bureau in (one.code for one in node.trust.current.peers_of(node.bureau)):
         at, tried, error = (known.get(bureau, {}).get(name) for name in ("last_heard", "last_attempt", "last_error"))
         if error:
             state = "down"

@@ -19,7 +19,7 @@ async def tell_peers(session: Session, told: Table, message: DirectoryPublished 
     keep = upsert(told)
     keep = keep.on_conflict_do_update(index_elements=["peer"], set_={"version": keep.excluded.version})
     told_now = []
-    for peer in (one.code for one in node.trust.current.bureaus if one.code != node.bureau and one.gone_at is None):
+    for peer in (one.code for one in node.trust.current.peers_of(node.bureau)):
         if known.get(peer, 0) >= message.version:
             continue
         try:

@@ -29,9 +29,7 @@ from shared.web import NotFound
 
 DRAFT_DAYS = 30
 DRAFTS_SHOWN = 100  # nobody has begun more in thirty days
-CODE_SHOWN = timedelta(
-    minutes=15
-)  # a printer that jams is mended by then; afterwards it takes a new query code (`query_codes.py`)
+CODE_SHOWN = timedelta(minutes=15)  # a printer that jams is mended by then; afterwards there are new codes (`query_codes.py`)
 CORRECTED = "申请内容已更正，另立新案"  # the reason that the citizen's case says; legal text, not a page's
 
 _OWN = (

@@ -15,7 +15,7 @@ from services.bureau.transfers.pages.decision import decision_values
 from services.bureau.transfers.pages.peers import ask_counterpart
 from services.bureau.transfers.rules.comparison import Comparison
 from services.bureau.transfers.rules.possible import BY_NAME
-from services.bureau.transfers.states import LABELS, Side, State
+from services.bureau.transfers.states import State
 from shared.database import Session
 from shared.web import pages_of
 
@@ -82,19 +82,9 @@ async def trace(
         return again, await acts.trace_of(session, again.case), heard
 
     shown, letters, heard = await call.read(unit)
-    labels = {} if told is None or told.answer is None else _labels_there(shown.case.side.other, told.answer.states)
     now_seen = f"{shown.seen}.{acts.seen_letters(letters, shown.owed)}"
-    given = {"letters": letters, "seen": now_seen, "heard": heard, "told": told, "states_there": labels}
+    given = {"letters": letters, "seen": now_seen, "heard": heard, "told": told}
     return render(request, call, shown, "trace.html", tab="trace", done=BY_NAME.get(done), **given)
-
-
-def _labels_there(side: Side, states: Any) -> dict[int, str]:
-    """What the other bureau's officers read, by place; a state that we do not know is shown as it was told."""
-    found = {}
-    for one in states:
-        known = next((label for (of, state), label in LABELS.items() if of is side and state.value == one.state), one.state)
-        found[one.place] = known
-    return found
 
 
 @router.post("/w/case/{case}/ask-again")

@@ -237,7 +237,7 @@ async def _faults(session: Session, call: Call, step: str, answers: Mapping[str,
 
 async def _places(session: Session, answers: Mapping[str, str]) -> dict[str, Any]:
     """The other bureaus, and of the chosen one 市, 区 and stations, as far as they are chosen."""
-    others = [one.code for one in session.node.trust.current.bureaus if one.code != session.node.bureau and one.gone_at is None]
+    others = [one.code for one in session.node.trust.current.peers_of(session.node.bureau)]
     chosen, today = answers.get("applicant_page.bureau", ""), session.node.business_today()
     listed = await stations.stations_of(session, chosen) if chosen in others else []
     here = [one for one in listed if is_registration_station(one.code) and in_force(one, today)]

@@ -10,7 +10,7 @@ from services.bureau.population.rules import RELATION_LABELS, ResidentRow
 from services.bureau.population.tables import HoldKind
 from services.bureau.transfers.rules.comparison import SEXES
 from services.bureau.transfers.rules.errors import ACTS
-from services.bureau.transfers.states import Awaited
+from services.bureau.transfers.states import LABELS, Awaited
 from shared.contract.codes import RETURN_TEXTS, Standing
 from shared.identifiers.division import full_division_name
 from shared.identifiers.texts import N_
@@ -76,11 +76,18 @@ OTHER_ACTS: Final = {
 }
 
 
+HAPPENED: Final[Mapping[str, str]] = MappingProxyType({on.value: text for on, text in ACTS.items()} | MESSAGES | OTHER_ACTS)
+"""What an audit row's action is called, behind "transfers.": an act, a message, or one of the acts that change no state."""
+
+
 def act_name(action: str, say: Say) -> str:
-    """What an audit row's action is called: an act, a message, or one of the acts that change no state."""
     _, _, word = action.partition(".")
-    known = {on.value: text for on, text in ACTS.items()} | MESSAGES | OTHER_ACTS
-    return say(known[word]) if word in known else word
+    return say(HAPPENED[word]) if word in HAPPENED else word
+
+
+def state_told(side: str, state: str) -> str:
+    """What the officers at that side read where a peer has told `state`; one that we do not know is shown as it was told."""
+    return next((label for (of, known), label in LABELS.items() if (of.value, known.value) == (side, state)), state)
 
 
 def age(span: timedelta, say: Say) -> str:
@@ -121,6 +128,7 @@ WORDS: Final[Mapping[str, Any]] = MappingProxyType(
         "sexes": SEXES,
         "relations": RELATION_LABELS,
         "act_name": act_name,
+        "state_told": state_told,
         "age": age,
         "translated": translated,
         "return_options": return_options,

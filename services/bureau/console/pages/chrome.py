@@ -105,6 +105,7 @@ def _shown(officer: Officer, wiring: ChromeWiring) -> dict[str, Any]:
         "role_name": ROLE_NAMES[officer.role],
         "post_name": wiring.unit_names.get(officer.post.station_code, officer.post.station_code),
         "stepped_up": officer.stepped_up,
+        "searches": Role(officer.role) in AT_WORK,
     }
 
 
