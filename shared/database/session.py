@@ -170,4 +170,4 @@ def _tables_of(statement: Any) -> frozenset[Any] | None:
     parts = list(iterate(statement))
     if any(isinstance(part, TextClause) for part in parts):
         return None
-    return frozenset(part for part in parts if isinstance(part, Table)) | {getattr(statement, "table", None)}
+    return frozenset(part for part in parts if isinstance(part, Table))

@@ -130,12 +130,16 @@ async def test_who_reads_a_table_sees_the_rows_that_waited_for_it(zhejiang: Bure
     assert await zhejiang.wiring.database.run(unit, name="test") == [1, 2]
 
 
-async def test_a_row_that_is_changed_twice_is_changed_in_order(zhejiang: Bureau) -> None:
+@pytest.mark.parametrize(("times", "left"), [(1, 3), (2, 4)])
+async def test_a_row_that_is_changed_again_is_changed_in_order(zhejiang: Bureau, times: int, left: int) -> None:
+    """By one statement several times, and by several statements: PostgreSQL changes a row once in a statement."""
+
     async def unit(session: Session) -> None:
         session.write_later(INSERT_PEER, {"bureau": "somewhere", "incarnation": 1})
-        session.write_later(CHANGE_PEER, {"a_bureau": "somewhere", "new": 2})
-        session.write_later(CHANGE_PEER, {"a_bureau": "somewhere", "new": 3})
+        for number in range(times):
+            session.write_later(CHANGE_PEER, {"a_bureau": "somewhere", "new": 2 + number})
         session.write_later(RAISE_PEER, {"another_bureau": "somewhere"})
 
     await zhejiang.wiring.database.run(unit, name="test")
-    assert [row.incarnation for row in await zhejiang.rows("SELECT incarnation FROM peer WHERE bureau = 'somewhere'")] == [4]
+    rows = await zhejiang.rows("SELECT incarnation FROM peer WHERE bureau = 'somewhere'")
+    assert [row.incarnation for row in rows] == [left]
