@@ -9,11 +9,12 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 
+from services.bureau import worker as loops
 from services.bureau.worker import Worker
 from shared.database import DatabaseDown
 from shared.envelope import TooLarge, TrustListRefused
 from shared.envelope.trust_list import LIST_LIMIT_BYTES
-from shared.peers import fetch_list, newest_list
+from shared.peers import ListTold, fetch_list, newest_list
 
 CHUNK_BYTES = 64 * 1024
 
@@ -82,3 +83,37 @@ async def test_a_loop_whose_clean_up_fails_still_ends_when_it_is_told_to() -> No
     task.cancel()
     done, _ = await asyncio.wait([task], timeout=LIMIT_SECONDS)
     assert done == {task}
+
+
+async def test_a_peer_is_asked_for_its_list_again_until_it_is_known_to_have_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seconds in {"TRUST_PAUSE_SECONDS": 0.001, "TRUST_AGAIN_SECONDS": 0.01, "TRUST_LOOK_SECONDS": LIMIT_SECONDS}.items():
+        monkeypatch.setattr(loops, name, seconds)
+    ours = ListTold(2, "ours")
+    trust = SimpleNamespace(version=2, digest="ours", peers_of=lambda bureau: [SimpleNamespace(code="zhejiang")])
+    quiet = SimpleNamespace(unknown_key=asyncio.Event())
+    wiring: Any = SimpleNamespace(
+        node=SimpleNamespace(trust=SimpleNamespace(current=trust)),
+        settings=SimpleNamespace(bureau="shanghai"),
+        receiver=quiet,
+        peer_server=quiet,
+        health=SimpleNamespace(progressed=lambda name: None),
+    )
+    worker, told = Worker(wiring), iter([None, ListTold(1, "older"), ListTold(2, "fork"), ours])
+    asked: list[ListTold | None] = []
+    last = asyncio.Event()
+
+    async def ask() -> None:
+        asked.append(answer := next(told, None))
+        if answer is not None:
+            worker._told["zhejiang"] = answer
+        if answer == ours:
+            last.set()
+
+    monkeypatch.setattr(worker, "_ask_peers", ask)
+    task = asyncio.create_task(worker._trust())
+    async with asyncio.timeout(LIMIT_SECONDS):
+        await last.wait()
+    await asyncio.sleep(0.1)  # ten times as long as it waited before
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert len(asked) == 4

@@ -173,3 +173,11 @@ async def test_the_links_say_who_was_heard_and_who_does_not_answer(shanghai: Bur
     shanghai.peers.down = {"zhejiang"}
     await shanghai.act(COUNTER, case, "look-up")
     assert "无应答" in (await browser.get("/w")).text
+
+
+@pytest.mark.parametrize("officer", [COUNTER, OFFICE, HRSS, "D31002", "D31005", "D31006"])
+async def test_who_may_search_has_a_box_and_nobody_else(shanghai: Bureau, browse: Browse, officer: str) -> None:
+    browser = await browse(shanghai, officer)
+    may = (await browser.send("/w/search", {"q": "QY1"})).status_code != 403
+    assert may == (officer != "D31006")  # auditors see cases by their log alone
+    assert ('role="search"' in (await browser.get("/me")).text) == may

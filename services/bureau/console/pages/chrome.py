@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from services.bureau.access.callers import Officer, Role
 from services.bureau.access.calls import ROLE_NAMES, NodeWiring
+from services.bureau.access.rules import RULES
 from services.bureau.access.sessions import came_from, login_address
 from shared.identifiers.bureau import province_of_bureau, short_name
 from shared.identifiers.texts import N_
@@ -31,6 +32,7 @@ class Entry:
 
 
 COUNTER = frozenset({Role.COUNTER})
+SEARCHING = frozenset(role for rule in RULES if rule.action == "transfers.read" for role in rule.roles)
 AT_WORK = frozenset({Role.COUNTER, Role.VERIFIER, Role.POPULATION_OFFICE, Role.HRSS})
 OPERATOR, AUDITOR = frozenset({Role.OPERATOR}), frozenset({Role.AUDITOR})
 ENTRIES = (
@@ -105,7 +107,7 @@ def _shown(officer: Officer, wiring: ChromeWiring) -> dict[str, Any]:
         "role_name": ROLE_NAMES[officer.role],
         "post_name": wiring.unit_names.get(officer.post.station_code, officer.post.station_code),
         "stepped_up": officer.stepped_up,
-        "searches": Role(officer.role) in AT_WORK,
+        "searches": officer.role in SEARCHING,
     }
 
 
